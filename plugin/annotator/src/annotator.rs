@@ -1,0 +1,287 @@
+//! Annotator: the functions of the contract.
+
+mod items;
+
+use crate::config::{Config, Fault, SpanMarking};
+use crate::counters::{Counter, Counters};
+use crate::entry::{Entry, ExpiryRecord, Record};
+use crate::gaps::Gap;
+use crate::limits;
+use crate::naming;
+use crate::otlp::{Marking, Rewriter, Signal};
+use crate::reach::Reach;
+use crate::receive::{Receiver, merged_into};
+use crate::state::{Extent, Merged, Standing, State, View};
+use crate::status::{Explanation, Status};
+use crate::table::Table;
+use crate::time::{Nanos, Rfc3339};
+use crate::webhook::{Receipt, Transition, Webhook};
+use items::Items;
+
+/// One instance of the plugin's logic.
+#[derive(Default)]
+pub struct Annotator {
+    config: Option<Config>,
+    state: State,
+    table: Table,
+    /// The table does not show the last merge or configuration.
+    stale: bool,
+    rewriter: Rewriter,
+    counters: Counters,
+    items: Items,
+}
+
+/// Which telemetry would be marked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// None.
+    Nothing,
+    /// Possibly any.
+    Everything,
+    /// That of these services.
+    Services(Vec<String>),
+}
+
+/// What a host must pass to [`Annotator::process`] at the moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Affected {
+    /// A superset of what would change.
+    pub marks: Scope,
+    /// One batch in so many is wanted whole for evidence; 0: none.
+    pub evidence_one_in: u32,
+}
+
+/// What became of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Hand on the bytes that were passed in.
+    Unchanged,
+    /// Hand on these instead.
+    Replaced(Vec<u8>),
+    /// Not readable: hand on the bytes that were passed in. Byte offset and reason.
+    Refused(String),
+}
+
+/// Leases that ran out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expiry {
+    /// To be committed and merged, so that each is reported once.
+    pub entries: Vec<Entry>,
+    /// One for each.
+    pub transitions: Vec<Transition>,
+}
+
+// === impl Annotator ===
+
+impl Annotator {
+    /// Sets or replaces the configuration; answers with warnings. The state is kept.
+    ///
+    /// # Errors
+    /// All faults of the document, or an empty `instance`; the configuration before stays in force.
+    pub fn configure(&mut self, config: &str, instance: &str) -> Result<Vec<Fault>, Vec<Fault>> {
+        if instance.is_empty() {
+            let message = "the host gave no name for this instance".to_owned();
+            return Err(vec![Fault { pointer: String::new(), message, hint: None }]);
+        }
+        let (config, warnings) = Config::check(config)?;
+        self.config = Some(config);
+        self.stale = true;
+        Ok(warnings)
+    }
+
+    /// What [`Annotator::process`] would change.
+    pub fn interest(&mut self, signal: Signal, now: Nanos) -> Affected {
+        self.refresh(now);
+        let marks = match &self.config {
+            Some(config) if marks_signal(config, signal) && !self.table.is_idle() => {
+                self.table.services().map_or(Scope::Everything, Scope::Services)
+            }
+            _ => Scope::Nothing,
+        };
+        Affected { marks, evidence_one_in: 0 }
+    }
+
+    /// Marks one batch: an OTLP export request of that signal, as protobuf.
+    pub fn process(&mut self, signal: Signal, batch: &[u8], now: Nanos) -> Outcome {
+        self.refresh(now);
+        let Some(config) = &self.config else { return Outcome::Unchanged };
+        let items = self.items.of(signal);
+        if self.table.is_idle() || !marks_signal(config, signal) {
+            items.unchanged += 1;
+            // Nothing to mark. Now and then a batch is walked for the services that no rule leads to; what cannot be
+            // read there passes like the rest.
+            if items.unchanged % limits::SERVICES_SEEN_ONE_IN == 1 && batch.len() <= config.limits.batch_bytes {
+                let _: Result<(), _> = self.rewriter.visit_resources(signal, batch, &mut self.table);
+            }
+            return Outcome::Unchanged;
+        }
+        let marking = marking(config);
+        match self.rewriter.rewrite(signal, batch, &marking, &mut self.table, &mut items.tally) {
+            Ok(None) => {
+                items.unchanged += 1;
+                Outcome::Unchanged
+            }
+            Ok(Some(bytes)) => {
+                items.replaced += 1;
+                Outcome::Replaced(bytes)
+            }
+            Err(refusal) => {
+                items.refused += 1;
+                Outcome::Refused(refusal.to_string())
+            }
+        }
+    }
+
+    /// Reads one webhook. Changes nothing but counters.
+    pub fn receive(&mut self, source: &str, webhook: &Webhook, now: Nanos) -> Receipt {
+        let Some(config) = &self.config else { return Receipt::not_now("the plugin is not configured") };
+        Receiver { config, state: &self.state, counters: &mut self.counters, now }.receive(source, webhook)
+    }
+
+    /// Takes entries into the state: the only way in.
+    ///
+    /// # Errors
+    /// When the state would pass its hard bound; nothing is taken in then.
+    pub fn merge(&mut self, entries: &[Entry], now: Nanos) -> Result<Merged, String> {
+        let merged = self.state.merge(entries, now)?;
+        self.counters.add("entries.merged", &[], merged.changed.into());
+        self.counters.add("entries.foreign", &[], merged.foreign.into());
+        self.counters.add("entries.set_aside", &[], u64::try_from(merged.set_aside.len()).unwrap_or(u64::MAX));
+        self.stale |= merged.changed > 0;
+        Ok(merged)
+    }
+
+    /// Reports incidents whose lease has run out and that were not reported yet.
+    pub fn expire(&mut self, now: Nanos) -> Expiry {
+        let mut expiry = Expiry::default();
+        for status in self.statuses(now) {
+            let View { key, standing: Standing::Expired, lease_until: Some(lease_until), .. } = &status.view else {
+                continue;
+            };
+            if self.state.knows_expiry(key, *lease_until) {
+                continue;
+            }
+            let record = ExpiryRecord { received: now, incident: key.clone(), lease_until: *lease_until };
+            expiry.entries.push(Entry::of(&Record::Expiry(record)));
+            expiry.transitions.push(Transition {
+                source: key.source.clone(),
+                incident: key.to_string(),
+                kind: "expired",
+                from: Some(status.view.state.name()),
+                to: "expired",
+                at: *lease_until,
+                services: status.reach.services(),
+                reason: format!("no word from its source until {}, when its lease ran out", Rfc3339(*lease_until)),
+            });
+        }
+        for transition in &expiry.transitions {
+            self.counters.add("leases.expired", &[("source", &transition.source)], 1);
+        }
+        expiry
+    }
+
+    /// The state as entries, sorted by key.
+    #[must_use]
+    pub fn state(&self, extent: Extent) -> Vec<Entry> {
+        self.state.entries(extent)
+    }
+
+    /// The incidents that are open, in the order in which they come first on an item.
+    #[must_use]
+    pub fn open(&self, now: Nanos) -> Vec<Status> {
+        let mut open: Vec<Status> = self.statuses(now).filter(|status| status.view.is_open()).collect();
+        open.sort_by(|left, right| left.order().cmp(&right.order()));
+        open
+    }
+
+    /// One incident, open or not, by any of its names.
+    ///
+    /// # Errors
+    /// There is none, or the name is ambiguous; then the candidates are listed.
+    pub fn find(&self, name: &str, now: Nanos) -> Result<Status, String> {
+        let key = naming::find(name, self.state.incidents().filter_map(|key| self.state.view(key, now)))?;
+        self.state
+            .view(&key, now)
+            .and_then(|view| self.status(view, now))
+            .ok_or_else(|| "the plugin is not configured".to_owned())
+    }
+
+    /// Whether and why each known incident marks an item of that service and environment at `time`; those that mark
+    /// first, then those that concern the service at another time or in another environment.
+    #[must_use]
+    pub fn explain(&self, service: &str, environment: Option<&str>, time: Nanos, now: Nanos) -> Vec<Explanation> {
+        let Some(config) = &self.config else { return Vec::new() };
+        let environment = environment.map(|name| config.environment(name));
+        let mut statuses: Vec<Status> = self.statuses(now).collect();
+        statuses.sort_by(|left, right| left.order().cmp(&right.order()));
+        let mut explanations: Vec<(bool, Explanation)> = statuses
+            .iter()
+            .map(|status| (status.concerns(service), status.explain(service, environment, time)))
+            .collect();
+        explanations.sort_by_key(|(concerns, explanation)| (!explanation.marks, !concerns));
+        explanations.into_iter().map(|(_, explanation)| explanation).collect()
+    }
+
+    /// What the configuration leaves out: incidents, as known at `now`, that matched no service; and services in
+    /// telemetry that no rule leads to.
+    #[must_use]
+    pub fn gaps(&self, now: Nanos) -> Vec<Gap> {
+        let services: Vec<(String, u64)> = self.table.without_rule().collect();
+        let names: Vec<String> = services.iter().map(|(name, _)| name.clone()).collect();
+        let incidents = self.statuses(now).filter(|status| status.reach.unmatched).take(limits::GAPS_MAX);
+        incidents
+            .map(|status| Gap::of_incident(&status, &names))
+            .chain(services.iter().map(|(name, count)| Gap::of_service(name, *count)))
+            .collect()
+    }
+
+    /// All counters of this instance that are not 0, sorted by name and attributes.
+    #[must_use]
+    pub fn counters(&self) -> Vec<Counter> {
+        let mut counters = self.counters.clone();
+        self.items.count_into(&mut counters);
+        let overflow = self.table.overflow();
+        counters.add("resources.service_not_noted", &[], overflow.services);
+        counters.add("resources.incidents_cut", &[], overflow.incidents);
+        counters.all()
+    }
+
+    fn refresh(&mut self, now: Nanos) {
+        if !self.stale && self.table.holds_at(now) {
+            return;
+        }
+        if let Some(config) = &self.config {
+            self.table = Table::build(config, &self.state, &mut self.table, now);
+            self.stale = false;
+        }
+    }
+
+    fn statuses(&self, now: Nanos) -> impl Iterator<Item = Status> {
+        self.state.incidents().filter_map(move |key| self.status(self.state.view(key, now)?, now))
+    }
+
+    fn status(&self, view: View, now: Nanos) -> Option<Status> {
+        let config = self.config.as_ref()?;
+        let (windows, _) = view.windows(&config.window, now);
+        let reach = Reach::of(config, &view, &merged_into(&self.state, &view, now));
+        Some(Status { view, windows, reach })
+    }
+}
+
+fn marks_signal(config: &Config, signal: Signal) -> bool {
+    match signal {
+        Signal::Traces => config.traces.spans != SpanMarking::Off,
+        Signal::Metrics => config.metrics.points.is_on() || config.metrics.exemplars.is_on(),
+        Signal::Logs => config.logs.records.is_on(),
+    }
+}
+
+fn marking(config: &Config) -> Marking {
+    Marking {
+        spans: config.traces.spans,
+        logs: config.logs.records.is_on(),
+        points: config.metrics.points.is_on(),
+        exemplars: config.metrics.exemplars.is_on(),
+        batch_bytes_max: config.limits.batch_bytes,
+    }
+}

@@ -1,0 +1,285 @@
+//! The walk of one batch: from the request down to the items, gathering edits.
+//!
+//! ```text
+//! request ─▶ resource group ─▶ scope group ─▶ span | log record
+//!                                          └▶ metric ─▶ data ─▶ point ─▶ exemplar
+//! ```
+
+use super::{
+    Concern, Marking, Marks, Refusal, Signal, Tally,
+    edits::{Edits, Insert, Staged},
+    identity,
+    items::{Item, LogRecord, Span, Timed},
+    steps::Steps,
+    wire::Message,
+};
+use crate::{
+    annotation::{Annotation, AttributesField, Present},
+    config::SpanMarking,
+};
+
+/// One batch under way.
+pub(super) struct Walk<'a, M> {
+    pub(super) signal: Signal,
+    pub(super) marking: &'a Marking,
+    pub(super) marks: &'a mut M,
+    pub(super) edits: &'a mut Edits,
+    pub(super) present: &'a mut Present,
+    pub(super) steps: Steps,
+    pub(super) tally: Tally,
+}
+
+/// An item read as far as its time, and what is left of it to read.
+struct Head<'a, I> {
+    item: I,
+    tail: Message<'a>,
+}
+
+/// What an item gets, and where.
+#[derive(Clone, Copy)]
+struct Insertion {
+    at: usize,
+    insert: Insert,
+}
+
+/// In which field of a `Metric` a kind of data is, and in which fields its points keep attributes and exemplars.
+struct PointLayout {
+    data: u32,
+    attributes: AttributesField,
+    exemplars: Option<u32>,
+}
+
+// Field numbers. `ResourceSpans`, `ResourceLogs` and `ResourceMetrics` are alike, and so are the scopes in them.
+const REQUEST_RESOURCE_GROUPS: u32 = 1;
+const SCOPE_GROUPS: u32 = 2;
+/// Where OTLP before 0.15 kept them: `instrumentation_library_spans` and so on, in the same shape. The Collector still
+/// reads these.
+const LIBRARY_GROUPS: u32 = 1000;
+const SCOPE_ITEMS: u32 = 2;
+const DATA_POINTS: u32 = 1;
+const POINT_LAYOUTS: [PointLayout; 5] = [
+    PointLayout { data: 5, attributes: AttributesField::Seven, exemplars: Some(5) }, // gauge
+    PointLayout { data: 7, attributes: AttributesField::Seven, exemplars: Some(5) }, // sum
+    PointLayout { data: 9, attributes: AttributesField::Nine, exemplars: Some(8) },  // histogram
+    PointLayout { data: 10, attributes: AttributesField::One, exemplars: Some(11) }, // exponential histogram
+    PointLayout { data: 11, attributes: AttributesField::Seven, exemplars: None },   // summary
+];
+
+// === impl Walk ===
+
+impl<M: Marks> Walk<'_, M> {
+    /// Walks a whole request. Answers by how many bytes it grows.
+    pub(super) fn request(&mut self, request: Message<'_>) -> Result<i64, Refusal> {
+        self.children(request, |number| number == REQUEST_RESOURCE_GROUPS, Self::resource_group)
+    }
+
+    fn resource_group(&mut self, group: Message<'_>) -> Result<i64, Refusal> {
+        let identity = identity::read(group, &mut self.steps)?;
+        self.tally.resources_seen += 1;
+        if identity.service.is_none() {
+            self.tally.resources_without_service += 1;
+        }
+        let Some(concern) = self.marks.concerning(&identity) else {
+            self.tally.resources_unaffected += 1;
+            return Ok(0);
+        };
+        if !self.marking.marks(self.signal) {
+            return Ok(0);
+        }
+        self.children(
+            group,
+            |number| matches!(number, SCOPE_GROUPS | LIBRARY_GROUPS),
+            |walk, scope| {
+                walk.children(scope, |number| number == SCOPE_ITEMS, |walk, item| walk.scope_item(item, concern))
+            },
+        )
+    }
+
+    #[inline]
+    fn scope_item(&mut self, item: Message<'_>, concern: Concern) -> Result<i64, Refusal> {
+        match self.signal {
+            Signal::Traces => {
+                let entry_and_error_only = self.marking.spans == SpanMarking::EntryAndError;
+                self.item(item, Span::new(entry_and_error_only), concern)
+            }
+            Signal::Logs => self.item(item, LogRecord::default(), concern),
+            Signal::Metrics => self.metric(item, concern),
+        }
+    }
+
+    fn metric(&mut self, metric: Message<'_>, concern: Concern) -> Result<i64, Refusal> {
+        let mut grown = 0;
+        let mut fields = metric;
+        while let Some(field) = fields.next(&mut self.steps)? {
+            let Some(layout) = POINT_LAYOUTS.iter().find(|layout| layout.data == field.number) else { continue };
+            let Some(data) = field.delimited(layout.data) else { continue };
+            let place = self.edits.open(&data)?;
+            let inside = self.children(
+                data.content,
+                |number| number == DATA_POINTS,
+                |walk, point| walk.point(point, layout, concern),
+            )?;
+            grown += self.edits.close(place, &data, inside)?;
+        }
+        Ok(grown)
+    }
+
+    fn point(&mut self, point: Message<'_>, layout: &PointLayout, concern: Concern) -> Result<i64, Refusal> {
+        let insertion =
+            if self.marking.points { self.judge(point, Timed::point(layout.attributes), concern)? } else { None };
+        match layout.exemplars.filter(|_| self.marking.exemplars) {
+            Some(exemplars) => self.point_with_exemplars(point, exemplars, insertion, concern),
+            None => self.insert(insertion),
+        }
+    }
+
+    /// Edits go by rising offset, and exemplars may lie on both sides of what the point itself gets.
+    fn point_with_exemplars(
+        &mut self,
+        point: Message<'_>,
+        exemplars: u32,
+        mut insertion: Option<Insertion>,
+        concern: Concern,
+    ) -> Result<i64, Refusal> {
+        let mut grown = 0;
+        let mut fields = point;
+        while let Some(field) = fields.next(&mut self.steps)? {
+            grown += self.insert(insertion.take_if(|insertion| insertion.at <= field.start))?;
+            let Some(exemplar) = field.delimited(exemplars) else { continue };
+            let place = self.edits.open(&exemplar)?;
+            let inside = self.item(exemplar.content, Timed::exemplar(), concern)?;
+            grown += self.edits.close(place, &exemplar, inside)?;
+        }
+        Ok(grown + self.insert(insertion)?)
+    }
+
+    #[inline]
+    fn item(&mut self, message: Message<'_>, item: impl Item, concern: Concern) -> Result<i64, Refusal> {
+        let insertion = self.judge(message, item, concern)?;
+        self.insert(insertion)
+    }
+
+    #[inline]
+    fn insert(&mut self, insertion: Option<Insertion>) -> Result<i64, Refusal> {
+        insertion.map_or(Ok(0), |Insertion { at, insert }| self.edits.insert(at, insert))
+    }
+
+    /// Visits the messages in the fields of `message` that are `wanted`, inside a place for the length of each.
+    #[inline]
+    fn children<'m>(
+        &mut self,
+        mut message: Message<'m>,
+        wanted: impl Fn(u32) -> bool,
+        mut visit: impl FnMut(&mut Self, Message<'m>) -> Result<i64, Refusal>,
+    ) -> Result<i64, Refusal> {
+        let mut grown = 0;
+        while let Some(field) = message.next(&mut self.steps)? {
+            if !wanted(field.number) {
+                continue;
+            }
+            let Some(child) = field.delimited(field.number) else { continue };
+            let place = self.edits.open(&child)?;
+            let inside = visit(self, child.content)?;
+            grown += self.edits.close(place, &child, inside)?;
+        }
+        Ok(grown)
+    }
+
+    /// Decides what an item gets, counts it, and stages the bytes.
+    fn judge<I: Item>(
+        &mut self,
+        message: Message<'_>,
+        item: I,
+        concern: Concern,
+    ) -> Result<Option<Insertion>, Refusal> {
+        self.tally.items_seen += 1;
+        let Head { mut item, tail } = head(message, item, &mut self.steps)?;
+        let (annotation, at) = loop {
+            let Some((from, until)) = item.time() else {
+                self.tally.items_without_time += 1;
+                return Ok(None);
+            };
+            let Some(annotation) = self.marks.annotation(concern, from, until) else {
+                self.tally.items_outside_window += 1;
+                return Ok(None);
+            };
+            let annotation = item.part_of(annotation);
+            let at = read_tail(tail, &mut item, annotation, self.present, &mut self.steps)?;
+            // The tail may repeat a time, and the last one counts. All is read by now, so this happens once at most.
+            if item.time() == Some((from, until)) {
+                break (annotation, at);
+            }
+        };
+        if !item.is_wanted() {
+            self.tally.items_not_entry_or_error += 1;
+            return Ok(None);
+        }
+        match self.edits.stage(annotation, item.attributes(), self.present, at)? {
+            Staged::Insert(insert) => {
+                self.tally.items_marked += 1;
+                Ok(Some(Insertion { at, insert }))
+            }
+            Staged::AlreadyMarked => {
+                self.tally.items_already_marked += 1;
+                Ok(None)
+            }
+            Staged::NothingAbsent => {
+                self.tally.items_nothing_absent += 1;
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// Reads an item as far as needed to tell its time.
+///
+/// The tail begins at the first field that is an attribute or stands behind where attributes belong, even if the time
+/// stands behind it. Writers put fields in the order of their numbers, and then one field only is read twice.
+#[inline]
+fn head<'a, I: Item>(message: Message<'a>, mut item: I, steps: &mut Steps) -> Result<Head<'a, I>, Refusal> {
+    let attributes = item.attributes().number();
+    let mut tail = None;
+    let mut fields = message;
+    loop {
+        let bookmark = fields;
+        let Some(field) = fields.next(steps)? else { break };
+        if field.number >= attributes {
+            tail.get_or_insert(bookmark);
+            if item.is_time_known() {
+                break;
+            }
+        }
+        item.read(&field, steps)?;
+    }
+    Ok(Head { item, tail: tail.unwrap_or(fields) })
+}
+
+/// Reads the tail of an item, notes which keys of `annotation` are there, and answers where its attributes belong:
+/// behind the last attribute, else before the first field that a writer would put behind attributes.
+#[inline]
+fn read_tail<I: Item>(
+    mut tail: Message<'_>,
+    item: &mut I,
+    annotation: &Annotation,
+    present: &mut Present,
+    steps: &mut Steps,
+) -> Result<usize, Refusal> {
+    let attributes = item.attributes().number();
+    let mut behind_last = None;
+    let mut before_next = None;
+    present.clear();
+    while let Some(field) = tail.next(steps)? {
+        if let Some(attribute) = field.delimited(attributes) {
+            behind_last = Some(attribute.content.end());
+            if let Some(index) = annotation.find(identity::key(attribute.content, steps)?) {
+                present.insert(index);
+            }
+        } else {
+            if field.number > attributes && before_next.is_none() {
+                before_next = Some(field.start);
+            }
+            item.read(&field, steps)?;
+        }
+    }
+    Ok(behind_last.or(before_next).unwrap_or(tail.end()))
+}

@@ -1,0 +1,81 @@
+//! The formats of webhooks: each file turns one sender's body into events.
+
+mod alertmanager;
+mod manual;
+mod pagerduty;
+
+use crate::config::{Limits, SourceKind};
+use crate::incident::{IncidentState, Snapshot};
+use crate::time::Nanos;
+use crate::webhook::Webhook;
+
+/// What a body says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// Something about incidents.
+    Events {
+        /// The sender's id of this delivery, the same on each attempt; none where repeats mean "still so".
+        delivery: Option<String>,
+        /// In the order of the body.
+        events: Vec<Event>,
+        /// What the sender left out, if it says so.
+        note: Option<String>,
+    },
+    /// Authentic, and about no incident.
+    Nothing {
+        /// `ping` or `ignored`.
+        kind: &'static str,
+        /// What it was.
+        reason: String,
+    },
+}
+
+/// What one event says of one incident.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Event {
+    /// The incident's id at its source.
+    pub(crate) id: String,
+    /// The kind of transition, for people: a status in the body decides, not this.
+    pub(crate) kind: &'static str,
+    /// What becomes of the incident.
+    pub(crate) change: Change,
+    /// When it happened.
+    pub(crate) time: Option<Nanos>,
+    /// What it says of the incident.
+    pub(crate) snapshot: Snapshot,
+}
+
+/// What becomes of an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// It is now in this state.
+    To(IncidentState),
+    /// It goes on as it was; what the event says is added. Never creates an incident.
+    Update,
+}
+
+/// Why a body is not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// 400: the path of the field, and what was expected.
+    Malformed(String),
+    /// 413: which limit.
+    TooLarge(String),
+}
+
+/// Reads the body of a webhook.
+pub(crate) fn read(kind: SourceKind, webhook: &Webhook, limits: &Limits) -> Result<Reading, Fault> {
+    match kind {
+        SourceKind::Pagerduty => pagerduty::read(webhook),
+        SourceKind::Alertmanager => alertmanager::read(webhook, limits),
+        SourceKind::Manual => manual::read(webhook),
+    }
+}
+
+// === impl Fault ===
+
+impl From<String> for Fault {
+    fn from(message: String) -> Self {
+        Self::Malformed(message)
+    }
+}

@@ -1,0 +1,10 @@
+//! The rewriter from outside: it equals the oracle on canonical batches, keeps its promises on all others, and survives
+//! whatever bytes come.
+
+mod against_oracle;
+mod boundaries;
+mod mutations;
+mod pitfalls;
+mod promises;
+mod scene;
+mod tree;
