@@ -12,7 +12,7 @@ use crate::otlp::{Marking, Rewriter, Signal};
 use crate::reach::Reach;
 use crate::receive::{Receiver, merged_into};
 use crate::state::{Extent, Merged, Standing, State, View};
-use crate::status::{Explanation, Status};
+use crate::status::{Explanation, Item, Status};
 use crate::table::Table;
 use crate::time::{Nanos, Rfc3339};
 use crate::webhook::{Receipt, Transition, Webhook};
@@ -206,18 +206,16 @@ impl Annotator {
             .ok_or_else(|| "the plugin is not configured".to_owned())
     }
 
-    /// Whether and why each known incident marks an item of that service and environment at `time`; those that mark
-    /// first, then those that concern the service at another time or in another environment.
+    /// Whether and why each known incident marks an item; those that mark it first, then those that concern its service
+    /// at another time or in other surroundings.
     #[must_use]
-    pub fn explain(&self, service: &str, environment: Option<&str>, time: Nanos, now: Nanos) -> Vec<Explanation> {
+    pub fn explain(&self, item: Item<'_>, now: Nanos) -> Vec<Explanation> {
         let Some(config) = &self.config else { return Vec::new() };
-        let environment = environment.map(|name| config.environment(name));
+        let item = Item { environment: item.environment.map(|name| config.environment(name)), ..item };
         let mut statuses: Vec<Status> = self.statuses(now).collect();
         statuses.sort_by(|left, right| left.order().cmp(&right.order()));
-        let mut explanations: Vec<(bool, Explanation)> = statuses
-            .iter()
-            .map(|status| (status.concerns(service), status.explain(service, environment, time)))
-            .collect();
+        let mut explanations: Vec<(bool, Explanation)> =
+            statuses.iter().map(|status| (status.concerns(item.service), status.explain(item))).collect();
         explanations.sort_by_key(|(concerns, explanation)| (!explanation.marks, !concerns));
         explanations.into_iter().map(|(_, explanation)| explanation).collect()
     }

@@ -50,7 +50,7 @@ impl Gap {
         Self {
             kind: "service-without-rule",
             subject: service.to_owned(),
-            detail: format!("no rule under `services` leads to `{service}`, and no open incident names it"),
+            detail: format!("no rule under `services` leads to `{service}`"),
             suggestion: format!(
                 "services:\n  - id: <the id of this service in your incident tool>\n    to: [{{ service: {} }}]",
                 quoted(service)

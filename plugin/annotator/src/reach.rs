@@ -20,6 +20,8 @@ pub struct Reach {
     pub reason: String,
     /// A rule is missing: no configuration says what the incident's services are in telemetry.
     pub unmatched: bool,
+    /// Something keeps it from marking these services: it is a test, or too harmless, or a rule says so.
+    pub held_back: bool,
 }
 
 // === impl Reach ===
@@ -34,24 +36,24 @@ impl Reach {
         let Some(source) = config.sources.get(&view.key.source) else {
             return Self::nothing(format!("source `{}` is not configured", view.key.source));
         };
-        if view.snapshot.test {
-            return Self::nothing("it is a test".to_owned());
-        }
-        if let Some(reason) = held_back(source, view) {
-            return Self::nothing(reason);
-        }
         let mut reach = map(config, source, &view.key.source, &view.snapshot);
         if config.carry_merged_services {
             for other in merged {
                 reach.carry(map(config, source, &other.key.source, &other.snapshot), &other.key.id);
             }
         }
-        reach
+        match held_back(source, view) {
+            Some(reason) => Self { reason, held_back: true, unmatched: false, ..reach },
+            None => reach,
+        }
     }
 
     /// Names of what it marks: `checkout`, `shop/cart (production)`, `*` for all.
     #[must_use]
     pub fn services(&self) -> Vec<String> {
+        if self.held_back {
+            return Vec::new();
+        }
         let mut services: Vec<String> = self.targets.iter().chain(&self.normalized).map(describe).collect();
         if let Some(environment) = &self.everything {
             services.push(describe(&Target {
@@ -66,6 +68,10 @@ impl Reach {
     /// Whether it marks nothing at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
+        self.held_back || self.names_nothing()
+    }
+
+    fn names_nothing(&self) -> bool {
         self.targets.is_empty() && self.normalized.is_empty() && self.everything.is_none()
     }
 
@@ -74,7 +80,7 @@ impl Reach {
     }
 
     fn carry(&mut self, other: Self, from: &str) {
-        if other.unmatched || other.is_empty() {
+        if other.unmatched || other.names_nothing() {
             return;
         }
         self.reason = format!("{}; {} of `{from}`, merged into it", self.reason, other.reason);
@@ -98,6 +104,9 @@ fn describe(target: &Target) -> String {
 
 /// Why an incident of this source marks nothing whatever its services, if so.
 fn held_back(source: &Source, view: &View) -> Option<String> {
+    if view.snapshot.test {
+        return Some("it is a test".to_owned());
+    }
     let severity = view.severity();
     match source.min_severity {
         None if severity == Severity::Info => {
@@ -172,14 +181,14 @@ fn map(config: &Config, source: &Source, source_name: &str, snapshot: &Snapshot)
             reach.normalized.push(target);
         }
     }
-    if reach.is_empty()
+    if reach.names_nothing()
         && let Some((target, label)) = by_label(config, snapshot, environment.as_ref())
     {
         reasons.push(format!("label `{label}` names `{}`", target.service));
         reach.targets.push(target);
     }
     reach.targets.dedup();
-    if !reach.is_empty() {
+    if !reach.names_nothing() {
         reach.reason = reasons.join("; ");
         return reach;
     }
@@ -214,8 +223,10 @@ fn by_table<'a>(config: &'a Config, source: &str, service: &ServiceReference) ->
             .filter(|(_, rule)| (if what == "id" { &rule.id } else { &rule.name }).as_deref() == Some(wanted))
             .map(|(index, rule)| (format!("`services[{index}]`"), &rule.to))
             .unzip();
-        let reason = format!("{} leads from {what} `{wanted}`", places.join(", "));
-        (!places.is_empty()).then(|| (targets.into_iter().flatten().collect(), reason))
+        let targets: Vec<&'a Target> = targets.into_iter().flatten().collect();
+        let named: Vec<&str> = targets.iter().map(|target| target.service.as_str()).collect();
+        let reason = format!("{} leads from {what} `{wanted}` to {}", places.join(", "), named.join(", "));
+        (!places.is_empty()).then_some((targets, reason))
     };
     fitting("id", &service.id).or_else(|| fitting("name", &service.name))
 }
@@ -317,7 +328,7 @@ mod tests {
         ));
         let reach = Reach::of(&config, &view(service("P1", "Shop")), &[]);
         assert_eq!(reach.services(), ["by-id", "too (prod)"]);
-        assert_eq!(reach.reason, "`services[1]` leads from id `P1`");
+        assert_eq!(reach.reason, "`services[1]` leads from id `P1` to by-id, too");
         assert_eq!(Reach::of(&config, &view(service("P2", "Shop")), &[]).services(), ["by-name"]);
     }
 
@@ -371,6 +382,6 @@ mod tests {
         assert_eq!(reason(unless, Severity::High), "it fits `unless[0]` of source `pd`");
         let matching = r#", "match": [{"labels": {"team": "app"}}, {"labels": {"severity": "critical"}}]"#;
         assert_eq!(reason(matching, Severity::High), "it fits no rule under `match` of source `pd`");
-        assert_eq!(reason(matching, Severity::Critical), "`services[0]` leads from id `P1`");
+        assert_eq!(reason(matching, Severity::Critical), "`services[0]` leads from id `P1` to shop");
     }
 }

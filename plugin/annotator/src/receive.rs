@@ -64,7 +64,7 @@ impl Receiver<'_> {
         let known = if self.config.sources.contains_key(source_name) { source_name } else { "unknown" };
         self.counters.add("webhooks", &[("source", known), ("status", &receipt.status.to_string())], 1);
         for transition in &receipt.transitions {
-            self.counters.add("transitions", &[("kind", transition.kind), ("source", known)], 1);
+            self.counters.add("events", &[("kind", transition.kind), ("source", known)], 1);
         }
         receipt
     }

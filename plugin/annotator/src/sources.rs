@@ -23,7 +23,7 @@ pub(crate) enum Reading {
     },
     /// Authentic, and about no incident.
     Nothing {
-        /// `ping` or `ignored`.
+        /// `ping`, `ignored` or `unknown`.
         kind: &'static str,
         /// What it was.
         reason: String,

@@ -1,7 +1,7 @@
 //! `faultline:incident/incidents`.
 
 use faultline_annotator::state::{self, EventWindow};
-use faultline_annotator::status::Status;
+use faultline_annotator::status::{self, Status};
 use faultline_annotator::{entry, gaps, webhook};
 
 use crate::bindings::exports::faultline::incident::incidents::{
@@ -52,8 +52,20 @@ impl Guest for Component {
         with_annotator(|annotator| annotator.find(&name, now)).map(incident)
     }
 
-    fn explain(service: String, environment: Option<String>, time: UnixNanos, now: UnixNanos) -> Vec<Explanation> {
-        with_annotator(|annotator| annotator.explain(&service, environment.as_deref(), time, now))
+    fn explain(
+        service: String,
+        namespace: Option<String>,
+        environment: Option<String>,
+        time: UnixNanos,
+        now: UnixNanos,
+    ) -> Vec<Explanation> {
+        let item = status::Item {
+            service: &service,
+            namespace: namespace.as_deref(),
+            environment: environment.as_deref(),
+            time,
+        };
+        with_annotator(|annotator| annotator.explain(item, now))
             .into_iter()
             .map(|explanation| Explanation {
                 incident: explanation.incident,

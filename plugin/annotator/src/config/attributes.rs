@@ -88,7 +88,16 @@ impl Template {
                 }
                 '}' => return Err("`}` without `{`; write `}}` for the character itself".to_owned()),
                 '{' => {
-                    let name: String = rest.by_ref().take_while(|character| *character != '}').collect();
+                    let mut name = String::new();
+                    loop {
+                        match rest.next() {
+                            Some('}') => break,
+                            Some(character) => name.push(character),
+                            None => {
+                                return Err(format!("`{{{name}` has no `}}`; write `{{{{` for the character itself"));
+                            }
+                        }
+                    }
                     if !plain.is_empty() {
                         parts.push(Part::Text(std::mem::take(&mut plain)));
                     }
@@ -212,5 +221,9 @@ mod tests {
     fn an_unknown_placeholder_is_named_in_the_error() {
         assert!(Template::parse("{ids}").unwrap_err().starts_with("unknown placeholder `{ids}`, expected `{id}`"));
         assert!(Template::parse("a } b").unwrap_err().contains("without `{`"));
+        assert_eq!(
+            Template::parse("{label:team").unwrap_err(),
+            "`{label:team` has no `}`; write `{{` for the character itself"
+        );
     }
 }

@@ -125,6 +125,9 @@ fn take_out_culprit(
         _ => return None,
     }
     let hint = did_you_mean(&message);
+    // Serde quotes what it found, and a fault is printed and logged.
+    let secret = place.parts().iter().any(|part| part == "secrets" || part == "tokens");
+    let message = if secret { "expected a list of strings".to_owned() } else { message };
     Some(Fault { pointer: shown, message, hint })
 }
 
@@ -230,6 +233,15 @@ mod tests {
         let faults = faults(r#"{"service_labels": [1, "app", 2, "job", 3]}"#);
         let pointers: Vec<&str> = faults.iter().map(|(pointer, _)| pointer.as_str()).collect();
         assert_eq!(pointers, ["/service_labels/0", "/service_labels/2", "/service_labels/4"]);
+    }
+
+    #[test]
+    fn a_secret_in_the_wrong_place_is_not_quoted() {
+        for wrong in [r#""hunter2""#, r#"[["hunter2"]]"#, r#"{"hunter2": 1}"#, "[7]"] {
+            let faults = faults(&format!(r#"{{"sources": {{"pd": {{"kind": "pagerduty", "secrets": {wrong}}}}}}}"#));
+            assert!(faults.iter().any(|(_, message)| message == "expected a list of strings"), "{faults:?}");
+            assert!(!format!("{faults:?}").contains("hunter2"), "{faults:?}");
+        }
     }
 
     #[test]

@@ -53,7 +53,14 @@ pub(super) fn decide(receiver: &Receiver<'_>, name: &str, source: &Source, event
         return Decision { record: None, transition, view: None };
     };
     let after = receiver.state.view_with(&record, now);
-    let (kind, reason) = describe(&event, &record, before.as_ref(), after.as_ref());
+    let (kind, mut reason) = describe(&event, &record, before.as_ref(), after.as_ref());
+    if let Some(time) = event.time.filter(|time| *time > ahead(now)) {
+        let counts = Rfc3339(record.version.time);
+        reason = format!("{reason} (its sender's clock is ahead: {} counts as {counts})", Rfc3339(time));
+    }
+    if let Some(target) = &record.snapshot.merged_into {
+        reason = format!("{reason}, merged into `{target}`");
+    }
     let transition = Transition {
         source: name.to_owned(),
         incident: key.to_string(),
@@ -98,8 +105,12 @@ fn record(
     };
     // An activity always says when it began, so that an end that does not say it finds the beginning here.
     let began = || before.filter(|view| view.standing != Standing::Closed).map_or(placed.time, |view| view.started);
-    let started = placed.started.or(given.started).map(|started| started.min(ahead(now)));
-    let started = started.or_else(|| (!state.is_terminal()).then(began));
+    let started = match placed.started.or(given.started) {
+        // A start that lies too far ahead is fixed by the first event that gives it; later ones would move it.
+        Some(started) if started > ahead(now) => Some(before.map_or(ahead(now), |view| view.started.min(ahead(now)))),
+        Some(started) => Some(started),
+        None => (!state.is_terminal()).then(began),
+    };
     let services_max = receiver.config.limits.services_per_incident;
     let snapshot = bounded(Snapshot { reopened: placed.reopened, started, ..given }, services_max);
     let sequence = if placed.by_receipt { now } else { 0 };
@@ -188,13 +199,20 @@ fn describe(
     before: Option<&View>,
     after: Option<&View>,
 ) -> (&'static str, String) {
-    let Some(before) = before else { return (event.kind, format!("{} is new", event.kind)) };
+    let Some(before) = before else { return (event.kind, "it is new".to_owned()) };
     let at = Rfc3339(record.version.time);
     let known = Rfc3339(before.decided_at);
     let same_state = after.is_some_and(|after| after.state_name() == before.state_name());
     let renewed = before.active.as_ref().filter(|active| {
         (active.version.time, active.version.rank) == (record.version.time, record.version.rank) && same_state
     });
+    if let (Standing::Expired, Some(ended), true) = (before.standing, before.ended, after.is_some_and(View::is_open)) {
+        let lease = Rfc3339(record.lease_until);
+        return (
+            "renewed",
+            format!("heard of again after its lease ran out at {}; it now runs until {lease}", Rfc3339(ended)),
+        );
+    }
     if before.standing == Standing::Closed && after.is_some_and(View::is_open) {
         return ("reopened", format!("open again from {at}, after it had ended at {known}"));
     }

@@ -34,18 +34,22 @@ pub(super) fn read(webhook: &Webhook) -> Result<Reading, Fault> {
             let time = event.get("occurred_at").time()?;
             Event { id, kind: "annotated", change: Change::Update, time, snapshot: Snapshot::default() }
         }
-        None => return Ok(ignored(event_type)),
+        None => return Ok(nothing(event_type)),
     };
     Ok(Reading::Events { delivery, events: vec![event], note: None })
 }
 
-fn ignored(event_type: &str) -> Reading {
-    let reason = format!("event type `{}` is not about the state of an incident", text::clean(event_type, 64));
-    Reading::Nothing { kind: "ignored", reason }
+/// PagerDuty adds event types without notice; those that are new are told apart, for somebody to look at.
+fn nothing(event_type: &str) -> Reading {
+    let name = text::clean(event_type, 64);
+    if event_type.starts_with("service.") {
+        return Reading::Nothing { kind: "ignored", reason: format!("event type `{name}` is not about an incident") };
+    }
+    Reading::Nothing { kind: "unknown", reason: format!("event type `{name}` is not known") }
 }
 
 fn unknown_status(status: &str) -> Reading {
-    Reading::Nothing { kind: "ignored", reason: format!("status `{}` is not known", text::clean(status, 64)) }
+    Reading::Nothing { kind: "unknown", reason: format!("status `{}` is not known", text::clean(status, 64)) }
 }
 
 /// The transition that an event type names. All of these carry the whole incident.
@@ -224,6 +228,8 @@ mod tests {
         assert_eq!(only(note).change, Change::Update);
         let unknown = body("service.created", json!({"id": "P1", "type": "service"}));
         assert!(matches!(unknown, Reading::Nothing { kind: "ignored", .. }));
+        let new = body("incident.teleported", json!({"id": "Q1"}));
+        assert!(matches!(new, Reading::Nothing { kind: "unknown", .. }));
         assert!(matches!(body("pagey.ping", json!({})), Reading::Nothing { kind: "ping", .. }));
     }
 

@@ -114,9 +114,11 @@ impl View {
             let ended = terminal.version.time;
             (terminal.snapshot.started.unwrap_or(ended).min(ended), ended)
         });
-        // An incident that is open again cannot have begun before it was closed: the time in between is not marked, as
-        // far as its sender says when that ended.
-        let started = snapshot.started.unwrap_or(decided_at).max(earlier.map_or(0, |(_, ended)| ended));
+        // An incident that is open again cannot have begun before it was closed, and one that was reopened and is closed
+        // again not before the reopening: the time in between is not marked.
+        let reopened = other.filter(|other| closed && other.snapshot.reopened).and_then(|other| other.snapshot.started);
+        let started = snapshot.started.unwrap_or(decided_at);
+        let started = started.max(earlier.map_or(0, |(_, ended)| ended)).max(reopened.unwrap_or(0));
         Some(Self {
             key: incident.clone(),
             state: decisive.state,

@@ -1,0 +1,12 @@
+//! The subcommands, one file each; what several of them share is in [`shared`].
+
+pub mod annotate;
+pub mod check;
+pub mod explain;
+pub mod gaps;
+pub mod incidents;
+pub mod inspect;
+pub mod receive;
+pub mod replay;
+pub mod shared;
+pub mod sign;

@@ -1,0 +1,246 @@
+//! A configuration as people write it: YAML to JSON for the plugin, and the plugin's faults back to lines and columns.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use crate::diagnostics::{Diagnostic, Severity};
+use crate::plugin::ConfigError;
+use crate::yaml::{self, Key, Node, Place, Value};
+
+mod secrets;
+
+/// More than any configuration that the plugin takes, as JSON at most 4 MiB.
+const BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// A configuration that was read, with the place of everything in it.
+#[derive(Clone, Debug)]
+pub struct ConfigFile {
+    /// As it is shown; where it was read from.
+    path: PathBuf,
+    text: String,
+    root: Node,
+}
+
+/// A file that is no configuration, before the plugin saw it.
+#[derive(Clone, Debug)]
+pub struct Rejected {
+    /// What is wrong with it as YAML: the first mistake in the syntax, or all keys that are given twice.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The text to show them in, without secrets.
+    pub text: String,
+}
+
+// === impl ConfigFile ===
+
+impl ConfigFile {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is far too large, or is not UTF-8.
+    pub fn read(path: &Path) -> anyhow::Result<Result<Self, Rejected>> {
+        let what = || format!("cannot read the configuration {}", path.display());
+        let metadata = fs::metadata(path).with_context(what)?;
+        if metadata.len() > BYTES_MAX {
+            bail!("{}: it has {} bytes, at most {BYTES_MAX} are read", what(), metadata.len());
+        }
+        let text = fs::read_to_string(path).with_context(what)?;
+        Ok(Self::parse(path, &text))
+    }
+
+    /// Reads a text; `path` is only shown.
+    ///
+    /// # Errors
+    /// What is wrong with it as YAML.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, Rejected> {
+        match yaml::parse(text) {
+            Ok(root) => {
+                let file = Self { path: path.to_owned(), text: secrets::mask(text, &root), root };
+                let mut twice = Vec::new();
+                find_keys_given_twice(&file.root, &mut twice);
+                if twice.is_empty() {
+                    return Ok(file);
+                }
+                let diagnostics = twice.into_iter().map(|(first, second)| file.given_twice(first, second)).collect();
+                Err(Rejected { diagnostics, text: file.text })
+            }
+            Err(error) => {
+                let diagnostic = Diagnostic {
+                    severity: Severity::Error,
+                    message: error.message,
+                    hint: None,
+                    path: path.to_owned(),
+                    pointer: String::new(),
+                    place: error.place,
+                    earlier: None,
+                };
+                Err(Rejected { diagnostics: vec![diagnostic], text: secrets::mask_lines(text) })
+            }
+        }
+    }
+
+    /// The configuration as the plugin reads it.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        self.root.to_json().to_string()
+    }
+
+    /// The whole tree.
+    #[must_use]
+    pub fn root(&self) -> &Node {
+        &self.root
+    }
+
+    /// The text of the file, to show parts of it: everything is where it was, but secrets are `*`.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Where the file is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Turns faults, or warnings, of the plugin into diagnostics, in the order of the file.
+    #[must_use]
+    pub fn diagnostics(&self, severity: Severity, faults: &[ConfigError]) -> Vec<Diagnostic> {
+        let mut diagnostics: Vec<_> = faults
+            .iter()
+            .map(|fault| Diagnostic {
+                severity,
+                message: secrets::redact(&fault.message, &self.root),
+                hint: fault.hint.as_deref().map(|hint| secrets::redact(hint, &self.root)),
+                path: self.path.clone(),
+                pointer: fault.pointer.clone(),
+                place: self.place(&fault.pointer, fault.message.starts_with("unknown field")),
+                earlier: None,
+            })
+            .collect();
+        diagnostics.sort_by_key(|diagnostic| diagnostic.place.bytes.start);
+        diagnostics
+    }
+
+    /// The place that a JSON Pointer names: of the value, if it is a single one or the element of a list, else of its key. `of_key` asks for the key
+    /// in any case. What is not there has the place of what should hold it.
+    fn place(&self, pointer: &str, of_key: bool) -> Place {
+        let mut node = &self.root;
+        let mut key: Option<&Key> = None;
+        let mut complete = true;
+        for part in pointer.split('/').skip(1) {
+            let part = part.replace("~1", "/").replace("~0", "~");
+            match child(node, &part) {
+                Some((found_key, found)) => (key, node) = (found_key, found),
+                None => {
+                    complete = false;
+                    break;
+                }
+            }
+        }
+        let single = !matches!(node.value, Value::List(_) | Value::Map(_) | Value::Null);
+        match key {
+            Some(key) if of_key || !complete || !single => key.place.clone(),
+            _ => node.place.clone(),
+        }
+    }
+
+    fn given_twice(&self, first: &Key, second: &Key) -> Diagnostic {
+        Diagnostic {
+            severity: Severity::Error,
+            message: format!("the key `{}` is given twice", second.text),
+            hint: Some("keep one of them".to_owned()),
+            path: self.path.clone(),
+            pointer: String::new(),
+            place: second.place.clone(),
+            earlier: Some(first.place.clone()),
+        }
+    }
+}
+
+/// What a part of a pointer leads to. Elements of a list have no key of their own.
+fn child<'a>(node: &'a Node, part: &str) -> Option<(Option<&'a Key>, &'a Node)> {
+    match &node.value {
+        Value::Map(entries) => {
+            entries.iter().rev().find(|(key, _)| key.text == part).map(|(key, node)| (Some(key), node))
+        }
+        Value::List(items) => part.parse::<usize>().ok().and_then(|index| items.get(index)).map(|node| (None, node)),
+        _ => None,
+    }
+}
+
+fn find_keys_given_twice<'a>(node: &'a Node, found: &mut Vec<(&'a Key, &'a Key)>) {
+    match &node.value {
+        Value::Map(entries) => {
+            for (index, (key, child)) in entries.iter().enumerate() {
+                if let Some((first, _)) = entries[..index].iter().find(|(earlier, _)| earlier.text == key.text) {
+                    found.push((first, key));
+                }
+                find_keys_given_twice(child, found);
+            }
+        }
+        Value::List(items) => items.iter().for_each(|item| find_keys_given_twice(item, found)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "\
+marking: on
+sources:
+  pager/duty:
+    kind: pagerduty
+    secretz: [a]
+services:
+  - name: Checkout
+    to: []
+";
+
+    fn check(pointer: &str, message: &str, expected: (usize, usize)) {
+        let file = ConfigFile::parse(Path::new("faultline.yaml"), TEXT).unwrap();
+        let fault = ConfigError { pointer: pointer.to_owned(), message: message.to_owned(), hint: None };
+        let place = file.diagnostics(Severity::Error, &[fault]).remove(0).place;
+        assert_eq!((place.line, place.column), expected, "{pointer}");
+    }
+
+    #[test]
+    fn a_fault_of_a_single_value_is_at_the_value() {
+        check("/marking", "neither on nor off", (1, 10));
+        check("/sources/pager~1duty/kind", "no such kind", (4, 11));
+        check("/services/0/name", "empty", (7, 11));
+    }
+
+    #[test]
+    fn an_unknown_key_is_at_the_key() {
+        check("/sources/pager~1duty/secretz", "unknown field `secretz`", (5, 5));
+    }
+
+    #[test]
+    fn a_fault_of_a_map_or_list_is_at_its_key() {
+        check("/sources/pager~1duty", "no secret", (3, 3));
+        check("/services/0/to", "leads nowhere", (8, 5));
+    }
+
+    #[test]
+    fn a_fault_of_an_element_is_at_the_element() {
+        check("/services/0", "the rule leads nowhere", (7, 5));
+    }
+
+    #[test]
+    fn what_is_missing_is_at_what_should_hold_it() {
+        check("/sources/pager~1duty/secrets", "missing", (3, 3));
+        check("/services/7", "missing", (6, 1));
+    }
+
+    #[test]
+    fn all_keys_that_are_there_twice_are_found() {
+        let text = "a: 1\nb: { c: 1, c: 2 }\na: 2\n";
+        let found = ConfigFile::parse(Path::new("x.yaml"), text).unwrap_err().diagnostics;
+        let places: Vec<_> = found.iter().map(|one| (one.place.line, one.earlier.clone().unwrap().line)).collect();
+        assert_eq!(places, [(2, 2), (3, 1)]);
+    }
+}

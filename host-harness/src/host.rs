@@ -1,0 +1,309 @@
+//! One plugin and its journal, kept together: what is committed is merged, and a trap costs no more than one call.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, bail};
+
+use crate::journal::{Journal, MemoryJournal};
+use crate::plugin::{
+    Asked, Build, ConfigError, ConfigWarning, Counter, Entry, Expiry, Explanation, Extent, Gap, Incident, Outcome,
+    Plugin, Receipt, Signal, Transition, Trap, Webhook,
+};
+use crate::time::Nanos;
+
+/// The counter that the host keeps: instances that trapped, by the function that was called.
+const TRAPS: &str = "plugin.traps";
+/// Seconds in `Retry-After` when the journal or the plugin fails: senders wait as long for a load balancer.
+const RETRY_AFTER_SECS: u32 = 30;
+
+/// A configured plugin that survives its own traps.
+///
+/// An instance that trapped is dropped; the next one is configured as it was and is given the journal. Counters go on:
+/// those of earlier instances are added, except what an instance counted before it trapped, which went with it.
+pub struct Host<'build, J> {
+    build: &'build dyn Build,
+    plugin: Box<dyn Plugin>,
+    journal: J,
+    config: String,
+    name: String,
+    /// How many instances there were, the present one included.
+    instances: u64,
+    /// Counters of instances that are gone, and of traps.
+    past: BTreeMap<(String, Vec<(String, String)>), u64>,
+}
+
+/// What became of a batch.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Processed {
+    /// The plugin answered.
+    Answered(Outcome),
+    /// The plugin trapped: hand on the bytes that were passed in. A new instance is in place.
+    Trapped(Trap),
+}
+
+/// What became of a webhook.
+#[derive(Clone, Debug)]
+pub struct Received {
+    /// The HTTP status for the sender.
+    pub status: u16,
+    /// Seconds for a `Retry-After` header, with status 503.
+    pub retry_after_secs: Option<u32>,
+    /// The body for the sender, JSON.
+    pub body: String,
+    /// What it did to each incident; none of it took effect unless `status` is below 300.
+    pub transitions: Vec<Transition>,
+    /// Why nothing was stored, for the operator, where the host and not the plugin is at fault.
+    pub failure: Option<String>,
+    /// Keys of entries that the plugin did not take in since a clock is wrong.
+    pub set_aside: Vec<String>,
+}
+
+/// Why a plugin could not be set up.
+#[derive(Debug)]
+pub enum SetupError {
+    /// The configuration has faults, all of which are listed.
+    Config(Vec<ConfigError>),
+    /// Anything else.
+    Other(anyhow::Error),
+}
+
+// === impl Host ===
+
+impl<'build, J: Journal> Host<'build, J> {
+    /// Makes an instance, configures it with a JSON document, and gives it what the journal holds. `name` tells this host
+    /// from others that run the same plugin. Also returns what the configuration is warned of.
+    ///
+    /// # Errors
+    /// When the configuration has faults, or the plugin fails or refuses the journal.
+    pub fn new(
+        build: &'build dyn Build,
+        config: String,
+        journal: J,
+        name: &str,
+        now: Nanos,
+    ) -> Result<(Self, Vec<ConfigWarning>), SetupError> {
+        let plugin = build.instantiate()?;
+        let name = name.to_owned();
+        let mut host = Self { build, plugin, journal, config, name, instances: 0, past: BTreeMap::new() };
+        let warnings = host.set_up(now)?;
+        Ok((host, warnings))
+    }
+
+    /// Configures a fresh instance and gives it what is committed.
+    fn set_up(&mut self, now: Nanos) -> Result<Vec<ConfigWarning>, SetupError> {
+        self.instances += 1;
+        let instance = format!("{}-{}", self.name, self.instances);
+        let warnings = self.plugin.configure(&self.config, &instance)?.map_err(SetupError::Config)?;
+        let entries = self.journal.entries();
+        if !entries.is_empty() {
+            let merged = self.plugin.merge(&entries, now)?;
+            merged.map_err(|reason| anyhow::anyhow!("the plugin does not take the committed state: {reason}"))?;
+        }
+        Ok(warnings)
+    }
+
+    /// Drops the instance and makes a new one from the journal, as a restart of the host would.
+    ///
+    /// # Errors
+    /// When no new instance can be had; this host is then of no further use.
+    pub fn restart(&mut self, now: Nanos) -> anyhow::Result<()> {
+        for counter in self.plugin.counters()? {
+            *self.past.entry((counter.name, counter.attributes)).or_default() += counter.value;
+        }
+        self.replace(now)
+    }
+
+    fn replace(&mut self, now: Nanos) -> anyhow::Result<()> {
+        self.plugin = self.build.instantiate()?;
+        match self.set_up(now) {
+            Ok(_warnings) => Ok(()),
+            Err(SetupError::Other(error)) => Err(error.context("the plugin cannot be set up again")),
+            Err(SetupError::Config(_)) => bail!("a new instance of the plugin refuses the configuration of the last"),
+        }
+    }
+
+    /// Counts a trap and replaces the instance, which must not be entered again.
+    fn recover(&mut self, trap: &Trap, now: Nanos) -> anyhow::Result<()> {
+        let attributes = vec![("function".to_owned(), trap.call.to_owned())];
+        *self.past.entry((TRAPS.to_owned(), attributes)).or_default() += 1;
+        self.replace(now).with_context(|| trap.to_string())
+    }
+
+    /// Marks one batch; a trap leaves the batch as it is.
+    ///
+    /// # Errors
+    /// When the plugin trapped and no new instance can be had.
+    pub fn process(&mut self, signal: Signal, batch: &[u8], now: Nanos) -> anyhow::Result<Processed> {
+        match self.plugin.process(signal, batch, now) {
+            Ok(outcome) => Ok(Processed::Answered(outcome)),
+            Err(trap) => {
+                self.recover(&trap, now)?;
+                Ok(Processed::Trapped(trap))
+            }
+        }
+    }
+
+    /// Takes one webhook in: the entries are committed, then merged, and only then does the sender get its 2xx.
+    ///
+    /// # Errors
+    /// When the plugin trapped and no new instance can be had, or does not take what it made itself.
+    pub fn receive(&mut self, source: &str, webhook: &Webhook, now: Nanos) -> anyhow::Result<Received> {
+        let receipt = match self.plugin.receive(source, webhook, now) {
+            Ok(receipt) => receipt,
+            Err(trap) => {
+                self.recover(&trap, now)?;
+                return Ok(Received::failed("the plugin failed", Vec::new(), trap.to_string()));
+            }
+        };
+        if let Err(error) = self.journal.commit(&receipt.entries) {
+            return Ok(Received::failed("storage failed", receipt.transitions, format!("{error:#}")));
+        }
+        let set_aside = self.merge(&receipt.entries, now)?;
+        let Receipt { status, retry_after_secs, body, entries: _, transitions } = receipt;
+        Ok(Received { status, retry_after_secs, body, transitions, failure: None, set_aside })
+    }
+
+    /// What [`Host::receive`] would answer; nothing is committed.
+    ///
+    /// # Errors
+    /// When the plugin traps.
+    pub fn try_receive(&mut self, source: &str, webhook: &Webhook, now: Nanos) -> anyhow::Result<Receipt> {
+        Ok(self.plugin.receive(source, webhook, now)?)
+    }
+
+    /// Merges entries that the journal has, and returns the keys of those that the plugin set aside.
+    fn merge(&mut self, entries: &[Entry], now: Nanos) -> anyhow::Result<Vec<String>> {
+        if entries.is_empty() {
+            return Ok(Vec::new());
+        }
+        match self.plugin.merge(entries, now) {
+            Ok(Ok(merged)) => Ok(merged.set_aside),
+            Ok(Err(reason)) => bail!("the plugin does not take the committed entries: {reason}"),
+            Err(trap) => {
+                // The new instance gets them with the rest of the journal.
+                self.recover(&trap, now)?;
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    /// Reports leases that ran out, once: the report is committed and merged.
+    ///
+    /// # Errors
+    /// When the plugin traps or the journal fails; the report then comes again next time.
+    pub fn expire(&mut self, now: Nanos) -> anyhow::Result<Vec<Transition>> {
+        let Expiry { entries, transitions } = self.plugin.expire(now)?;
+        self.journal.commit(&entries)?;
+        self.merge(&entries, now)?;
+        Ok(transitions)
+    }
+
+    /// Open incidents, most severe first.
+    ///
+    /// # Errors
+    /// When the plugin traps.
+    pub fn open(&mut self, now: Nanos) -> anyhow::Result<Vec<Incident>> {
+        Ok(self.plugin.open(now)?)
+    }
+
+    /// One incident by one of its names.
+    ///
+    /// # Errors
+    /// When there is none or several are meant, or the plugin traps.
+    pub fn find(&mut self, name: &str, now: Nanos) -> anyhow::Result<Incident> {
+        self.plugin.find(name, now)?.map_err(anyhow::Error::msg)
+    }
+
+    /// Which incidents mark an item, and why or why not.
+    ///
+    /// # Errors
+    /// When the plugin traps.
+    pub fn explain(&mut self, asked: Asked<'_>, now: Nanos) -> anyhow::Result<Vec<Explanation>> {
+        Ok(self.plugin.explain(asked, now)?)
+    }
+
+    /// What the configuration leaves out.
+    ///
+    /// # Errors
+    /// When the plugin traps.
+    pub fn gaps(&mut self, now: Nanos) -> anyhow::Result<Vec<Gap>> {
+        Ok(self.plugin.gaps(now)?)
+    }
+
+    /// The state as entries.
+    ///
+    /// # Errors
+    /// When the plugin traps.
+    pub fn state(&mut self, what: Extent) -> anyhow::Result<Vec<Entry>> {
+        Ok(self.plugin.state(what)?)
+    }
+
+    /// The counters of all instances, and the traps, sorted by name and attributes.
+    ///
+    /// # Errors
+    /// When the plugin traps.
+    pub fn counters(&mut self) -> anyhow::Result<Vec<Counter>> {
+        let mut sums = self.past.clone();
+        for counter in self.plugin.counters()? {
+            *sums.entry((counter.name, counter.attributes)).or_default() += counter.value;
+        }
+        Ok(sums.into_iter().map(|((name, attributes), value)| Counter { name, attributes, value }).collect())
+    }
+
+    /// The journal.
+    pub fn journal(&self) -> &J {
+        &self.journal
+    }
+
+    /// The same with a journal of which no more is known than that it is one.
+    #[must_use]
+    pub fn boxed(self) -> Host<'build, Box<dyn Journal>>
+    where
+        J: 'static,
+    {
+        let Self { build, plugin, journal, config, name, instances, past } = self;
+        Host { build, plugin, journal: Box::new(journal), config, name, instances, past }
+    }
+
+    /// The same with a copy of the journal in memory: what is committed from now on is not kept.
+    #[must_use]
+    pub fn detached(self) -> Host<'build, MemoryJournal> {
+        let Self { build, plugin, journal, config, name, instances, past } = self;
+        Host { build, plugin, journal: MemoryJournal::of(&journal.entries()), config, name, instances, past }
+    }
+
+    /// The journal, to change how it behaves.
+    pub fn journal_mut(&mut self) -> &mut J {
+        &mut self.journal
+    }
+}
+
+// === impl Received ===
+
+impl Received {
+    /// The host's own 503. The body does not say what failed: the sender can do nothing about it.
+    fn failed(message: &str, transitions: Vec<Transition>, failure: String) -> Self {
+        Self {
+            status: 503,
+            retry_after_secs: Some(RETRY_AFTER_SECS),
+            body: serde_json::json!({ "status": "unavailable", "message": message }).to_string(),
+            transitions,
+            failure: Some(failure),
+            set_aside: Vec::new(),
+        }
+    }
+}
+
+// === impl SetupError ===
+
+impl From<anyhow::Error> for SetupError {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl From<Trap> for SetupError {
+    fn from(trap: Trap) -> Self {
+        Self::Other(trap.into())
+    }
+}

@@ -1,0 +1,87 @@
+//! The plugin as the host sees it: the functions of the contract, whatever build stands behind them.
+
+use std::fmt;
+
+pub use crate::bindings::exports::faultline::incident::incidents::{
+    Counter, Expiry, Explanation, Extent, Gap, Incident, Merged, Receipt, Transition, Webhook, Window,
+};
+pub use crate::bindings::exports::faultline::incident::processor::{
+    Affected, ConfigError, ConfigWarning, Outcome, Scope,
+};
+pub use crate::bindings::exports::faultline::incident::types::{Entry, Signal};
+
+use crate::time::Nanos;
+
+/// One instance of the plugin.
+///
+/// The functions are those of `wit/`, which documents them; every one may trap besides. After a [`Trap`] the instance
+/// must be dropped: it answers no further call sensibly.
+#[expect(clippy::missing_errors_doc, reason = "the one error of all of them is described above")]
+pub trait Plugin {
+    /// Sets the configuration: warnings when it is in force, else all faults.
+    fn configure(&mut self, config: &str, instance: &str)
+    -> Result<Result<Vec<ConfigWarning>, Vec<ConfigError>>, Trap>;
+    /// What `process` would change.
+    fn interest(&mut self, signal: Signal, now: Nanos) -> Result<Affected, Trap>;
+    /// Marks one batch.
+    fn process(&mut self, signal: Signal, batch: &[u8], now: Nanos) -> Result<Outcome, Trap>;
+    /// Reads one webhook and changes nothing.
+    fn receive(&mut self, source: &str, webhook: &Webhook, now: Nanos) -> Result<Receipt, Trap>;
+    /// Takes committed entries into the state.
+    fn merge(&mut self, entries: &[Entry], now: Nanos) -> Result<Result<Merged, String>, Trap>;
+    /// Reports leases that ran out and changes nothing.
+    fn expire(&mut self, now: Nanos) -> Result<Expiry, Trap>;
+    /// The state as entries.
+    fn state(&mut self, what: Extent) -> Result<Vec<Entry>, Trap>;
+    /// Open incidents, most severe first.
+    fn open(&mut self, now: Nanos) -> Result<Vec<Incident>, Trap>;
+    /// One incident by one of its names.
+    fn find(&mut self, name: &str, now: Nanos) -> Result<Result<Incident, String>, Trap>;
+    /// Which incidents mark an item, and why or why not.
+    fn explain(&mut self, asked: Asked<'_>, now: Nanos) -> Result<Vec<Explanation>, Trap>;
+    /// What the configuration leaves out.
+    fn gaps(&mut self, now: Nanos) -> Result<Vec<Gap>, Trap>;
+    /// The counters of this instance.
+    fn counters(&mut self) -> Result<Vec<Counter>, Trap>;
+}
+
+/// The item that an explanation is asked about.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// `service.name` of its resource.
+    pub service: &'a str,
+    /// `service.namespace`.
+    pub namespace: Option<&'a str>,
+    /// `deployment.environment.name`.
+    pub environment: Option<&'a str>,
+    /// Its own time.
+    pub time: Nanos,
+}
+
+/// A build of the plugin, from which instances are made.
+pub trait Build {
+    /// A new instance, not configured, with no state.
+    ///
+    /// # Errors
+    /// When the build offers or wants something else than the contract says, or the machine lacks what it needs.
+    fn instantiate(&self) -> anyhow::Result<Box<dyn Plugin>>;
+}
+
+/// The end of an instance: a call into it did not return.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trap {
+    /// The function of the contract that was called, for example `process`.
+    pub call: &'static str,
+    /// What ended it, for example `needed more memory than its limit of 512 MiB`.
+    pub reason: String,
+}
+
+// === impl Trap ===
+
+impl fmt::Display for Trap {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "the plugin trapped in `{}`: {}", self.call, self.reason)
+    }
+}
+
+impl std::error::Error for Trap {}

@@ -1,0 +1,94 @@
+//! What the README says is so.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn read(name: &str) -> String {
+    std::fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The fenced blocks of one language.
+fn blocks(page: &str, language: &str) -> Vec<String> {
+    let fence = format!("```{language}\n");
+    page.split(&fence).skip(1).filter_map(|rest| rest.split("```").next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_path_that_a_page_links_to_exists() {
+    for page in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "plugin/README.md",
+        "wit/README.md",
+        "tests/README.md",
+        "tests/scenarios/README.md",
+    ] {
+        let folder = root().join(page).parent().map(Path::to_path_buf).unwrap_or_default();
+        let text = read(page);
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if !link.starts_with("http") && !link.starts_with('#') {
+                assert!(folder.join(link).exists(), "{page} links to {link}, which does not exist");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_configuration_in_the_readme_is_valid() {
+    let examples = blocks(&read("README.md"), "yaml");
+    assert!(!examples.is_empty(), "the README shows a configuration");
+    for (number, example) in examples.iter().enumerate() {
+        let file = std::env::temp_dir().join(format!("faultline-readme-{}-{number}.yaml", std::process::id()));
+        std::fs::write(&file, example).expect("a temporary file can be written");
+        let output = Command::new(env!("CARGO_BIN_EXE_faultline")).arg("check").arg(&file).output().expect("it runs");
+        std::fs::remove_file(&file).expect("the temporary file can be removed");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+#[test]
+fn the_picture_in_the_readme_is_what_replay_prints() {
+    let replay = read("tests/cli/replay.txt");
+    let readme = read("README.md");
+    let picture = blocks(&readme, "text").pop().expect("the README shows the output of replay");
+    for part in picture.split("[…]\n") {
+        let part = part.trim_matches('\n');
+        assert!(replay.contains(part), "this part of the README is not in tests/cli/replay.txt:\n{part}");
+    }
+}
+
+#[test]
+fn every_key_of_the_configuration_is_in_the_table() {
+    let table = read("README.md");
+    let source = read("plugin/annotator/src/config.rs");
+    let documented = |key: &str| {
+        ["`", "."].iter().any(|before| ["`", "."].iter().any(|after| table.contains(&format!("{before}{key}{after}"))))
+            || table.contains(&format!("{key}?"))
+            || table.contains(&format!("[{{{key}"))
+            || table.contains(&format!("{key} or name"))
+            || table.contains(&format!("or {key}"))
+            || table.contains(&format!("{{{key}:"))
+            || table.contains(&format!("{key}: ["))
+    };
+    let mut keys = 0;
+    for line in source.lines().filter_map(|line| line.strip_prefix("    pub ")) {
+        if let Some((key, _)) = line.split_once(": ")
+            && !line.contains("fn ")
+        {
+            let key = if key == "matching" { "match" } else { key };
+            assert!(documented(key), "`{key}` of plugin/annotator/src/config.rs is not in the README's table");
+            keys += 1;
+        }
+    }
+    assert!(keys > 30, "only {keys} keys were found: the test no longer reads the file right");
+}
+
+#[test]
+fn ci_runs_the_two_commands_of_the_readme() {
+    let ci = read(".ci/run");
+    assert!(ci.contains("cargo test --locked") && ci.contains("cargo run --locked -- replay"));
+}

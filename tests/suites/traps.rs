@@ -1,0 +1,204 @@
+//! What a trap costs: the marks of one batch, and nothing else.
+
+mod support;
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use faultline::guest::{Cache, EMBEDDED, GuestBuild, Limits};
+use faultline::host::{Host, Processed};
+use faultline::journal::MemoryJournal;
+use faultline::plugin::{Build, Extent, Outcome, Signal, Trap, Webhook};
+use faultline::time::{Nanos, SECOND};
+use faultline_test_support::Generator;
+
+const CONFIG: &str = r#"{"sources": {"manual": {"kind": "manual", "tokens": ["manual-test-token"]}}}"#;
+const OPEN: &str = r#"{"action": "open", "id": "1", "title": "broken", "severity": "high", "services": ["checkout"]}"#;
+const NOW: Nanos = 1_772_359_260 * SECOND;
+/// Enough for the plugin and small batches.
+const MEMORY_BYTES: usize = 16 * 1024 * 1024;
+/// More spans than fit into that at about 700 bytes each: the host cannot even pass them in.
+const TOO_MANY: usize = 32_768;
+/// Spans that fit, but not together with what would be made of them.
+const TOO_MANY_TO_COPY: usize = 16_384;
+
+static SMALL: LazyLock<GuestBuild> =
+    LazyLock::new(|| build(Limits { memory_bytes: MEMORY_BYTES, ..Limits::default() }));
+
+fn build(limits: Limits) -> GuestBuild {
+    GuestBuild::new(EMBEDDED, limits, support::cache()).expect("the embedded component compiles")
+}
+
+fn host(build: &dyn Build) -> Host<'_, MemoryJournal> {
+    match Host::new(build, CONFIG.to_owned(), MemoryJournal::default(), "test", NOW) {
+        Ok((host, _warnings)) => host,
+        Err(error) => panic!("the host cannot be set up: {error:?}"),
+    }
+}
+
+fn open() -> Webhook {
+    Webhook {
+        method: "POST".to_owned(),
+        url: "/webhooks/manual".to_owned(),
+        headers: vec![("Authorization".to_owned(), b"Bearer manual-test-token".to_vec())],
+        body: OPEN.as_bytes().to_vec(),
+    }
+}
+
+fn spans(items: usize) -> Vec<u8> {
+    let services = vec!["checkout".to_owned()];
+    let generator = Generator { items, services, from: NOW - 60 * SECOND, until: NOW, ..Generator::default() };
+    generator.bytes(faultline_test_support::Signal::Traces)
+}
+
+fn is_marked(processed: &Processed) -> bool {
+    matches!(processed, Processed::Answered(Outcome::Replaced(_)))
+}
+
+fn traps<'a>(host: &mut Host<'a, MemoryJournal>, function: &str) -> u64 {
+    let counters = host.counters().expect("counters can be asked for");
+    let of_function = [("function".to_owned(), function.to_owned())];
+    let found = counters.iter().find(|counter| counter.name == "plugin.traps" && counter.attributes == of_function);
+    found.map_or(0, |counter| counter.value)
+}
+
+/// Scenario: a batch needs more memory than the plugin is given.
+/// Guarantees: the batch is handed on as it came, the trap is counted and named, and the next batch is marked by a new
+/// instance that has the state.
+#[test]
+fn a_batch_over_the_memory_limit_costs_its_own_marks_and_no_other() {
+    let mut host = host(&*SMALL);
+    assert_eq!(host.receive("manual", &open(), NOW).unwrap().status, 202);
+    let state = host.state(Extent::All).unwrap();
+    assert!(is_marked(&host.process(Signal::Traces, &spans(8), NOW).unwrap()));
+
+    let processed = host.process(Signal::Traces, &spans(TOO_MANY), NOW).unwrap();
+    let Processed::Trapped(trap) = processed else {
+        panic!("a batch went through {MEMORY_BYTES} bytes of memory that has no place in them: {processed:.300?}");
+    };
+    assert_eq!(trap.call, "process");
+    assert!(trap.reason.contains(&format!("over its limit of {MEMORY_BYTES}")), "{}", trap.reason);
+    assert_eq!(traps(&mut host, "process"), 1);
+
+    assert_eq!(host.state(Extent::All).unwrap(), state);
+    assert!(is_marked(&host.process(Signal::Traces, &spans(8), NOW).unwrap()));
+}
+
+/// Scenario: a batch fits into the plugin's memory, but not together with what would be made of it.
+/// Guarantees: it is refused with that reason; the instance lives on.
+#[test]
+fn a_batch_that_fits_but_not_with_its_copy_is_refused() {
+    let mut host = host(&*SMALL);
+    assert_eq!(host.receive("manual", &open(), NOW).unwrap().status, 202);
+    let processed = host.process(Signal::Traces, &spans(TOO_MANY_TO_COPY), NOW).unwrap();
+    let Processed::Answered(Outcome::Refused(reason)) = processed else { panic!("{processed:.300?}") };
+    assert!(reason.contains("memory"), "{reason}");
+    assert_eq!(traps(&mut host, "process"), 0);
+    assert!(is_marked(&host.process(Signal::Traces, &spans(8), NOW).unwrap()));
+}
+
+/// Scenario: traps follow one another.
+/// Guarantees: each is survived and counted.
+#[test]
+fn the_tenth_trap_is_survived_like_the_first() {
+    let mut host = host(&*SMALL);
+    assert_eq!(host.receive("manual", &open(), NOW).unwrap().status, 202);
+    let large = spans(TOO_MANY);
+    for _ in 0..10 {
+        assert!(matches!(host.process(Signal::Traces, &large, NOW).unwrap(), Processed::Trapped(_)));
+    }
+    assert_eq!(traps(&mut host, "process"), 10);
+    assert!(is_marked(&host.process(Signal::Traces, &spans(8), NOW).unwrap()));
+}
+
+/// Scenario: `process` has no time at all.
+/// Guarantees: the call ends, names the limit, and the host goes on.
+#[test]
+fn a_call_over_its_deadline_ends() {
+    let hurried = build(Limits { process: Duration::ZERO, ..Limits::default() });
+    let mut host = host(&hurried);
+    assert_eq!(host.receive("manual", &open(), NOW).unwrap().status, 202);
+    let processed = host.process(Signal::Traces, &spans(8), NOW).unwrap();
+    let expected = Trap { call: "process", reason: "ran longer than its limit of 0 ms".to_owned() };
+    assert_eq!(processed, Processed::Trapped(expected));
+    assert_eq!(traps(&mut host, "process"), 1);
+    assert_eq!(host.open(NOW).unwrap().len(), 1);
+}
+
+/// Scenario: the plugin traps on a webhook.
+/// Guarantees: its sender gets 503 and may try again; nothing took effect, what was there before is there still.
+#[test]
+fn a_trap_while_receiving_is_503_and_leaves_no_trace() {
+    let mut host = host(&*SMALL);
+    assert_eq!(host.receive("manual", &open(), NOW).unwrap().status, 202);
+    let state = host.state(Extent::All).unwrap();
+    let huge = Webhook { body: vec![b' '; 2 * MEMORY_BYTES], ..open() };
+    let received = host.receive("manual", &huge, NOW).unwrap();
+    assert_eq!(received.status, 503);
+    assert_eq!(received.retry_after_secs, Some(30));
+    assert!(received.failure.is_some_and(|failure| failure.contains("trapped in `receive`")));
+    assert_eq!(host.state(Extent::All).unwrap(), state);
+    assert_eq!(traps(&mut host, "receive"), 1);
+}
+
+/// Scenario: the journal refuses the entries of a webhook, then takes those of the same delivery sent again.
+/// Guarantees: the first answer is 503 and leaves no trace; the second is 202 and no duplicate.
+#[test]
+fn a_failed_commit_leaves_no_trace() {
+    let mut host = host(&*SMALL);
+    let before = host.state(Extent::All).unwrap();
+    host.journal_mut().failing = true;
+    assert_eq!(host.receive("manual", &open(), NOW).unwrap().status, 503);
+    assert_eq!(host.state(Extent::All).unwrap(), before);
+    assert!(host.open(NOW).unwrap().is_empty());
+
+    host.journal_mut().failing = false;
+    let received = host.receive("manual", &open(), NOW).unwrap();
+    assert_eq!(received.status, 202);
+    assert_eq!(received.transitions[0].kind, "triggered");
+    assert_eq!(host.open(NOW).unwrap().len(), 1);
+}
+
+/// Scenario: the plugin is given less memory than it has from the start.
+/// Guarantees: that is said when an instance is made, not when telemetry arrives.
+#[test]
+fn a_limit_below_what_the_plugin_needs_is_an_error_at_the_start() {
+    let error = build(Limits { memory_bytes: 4096, ..Limits::default() }).instantiate().err();
+    assert!(error.is_some_and(|error| error.to_string().contains("4096 bytes of memory")));
+}
+
+/// Scenario: the largest batch that is allowed, all of it marked.
+/// Guarantees: the default limits of memory and time leave room for it.
+#[test]
+fn the_largest_batch_fits_the_default_limits() {
+    let build = build(Limits::default());
+    let mut host = host(&build);
+    assert_eq!(host.receive("manual", &open(), NOW).unwrap().status, 202);
+    let batch = spans(90_000);
+    assert!(batch.len() > 48 * 1024 * 1024 && batch.len() <= 64 * 1024 * 1024, "{} bytes", batch.len());
+    assert!(is_marked(&host.process(Signal::Traces, &batch, NOW).unwrap()));
+}
+
+/// Scenario: a file that is no plugin is given for one.
+/// Guarantees: the error says what it is.
+#[test]
+fn what_is_no_component_is_named() {
+    let check = |bytes: &[u8], expected: &str| {
+        let error = GuestBuild::new(bytes, Limits::default(), Cache::Off).err();
+        let error = error.map(|error| format!("{error:#}")).unwrap_or_default();
+        assert!(error.contains(expected), "{error}");
+    };
+    check(b"\0asm\x01\0\0\0", "a core WebAssembly module where a WebAssembly component is wanted");
+    check(b"hello", "not a WebAssembly file");
+    check(b"\0asm\x0d\0\x01\0", "does not export what `faultline:incident@0.1.0` says");
+}
+
+/// Scenario: the folder of compiled components cannot be made.
+/// Guarantees: the plugin works all the same.
+#[test]
+fn a_cache_that_cannot_be_used_is_no_fault() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let cache = Cache::Folder(file.path().join("below-a-file"));
+    let build = GuestBuild::new(EMBEDDED, Limits::default(), cache).unwrap();
+    assert!(build.instantiate().unwrap().counters().unwrap().is_empty());
+}
