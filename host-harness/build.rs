@@ -32,6 +32,8 @@ fn main() {
     }
     make_sure_of_target();
     let component = build(&workspace);
+    // Somebody may clean `target/guests` alone.
+    println!("cargo::rerun-if-changed={}", component.display());
     println!("cargo::rustc-env=FAULTLINE_COMPONENT={}", component.display());
 }
 

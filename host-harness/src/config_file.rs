@@ -1,5 +1,7 @@
 //! A configuration as people write it: YAML to JSON for the plugin, and the plugin's faults back to lines and columns.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -40,13 +42,16 @@ impl ConfigFile {
     /// # Errors
     /// When the file cannot be read, is far too large, or is not UTF-8.
     pub fn read(path: &Path) -> anyhow::Result<Result<Self, Rejected>> {
-        let what = || format!("cannot read the configuration {}", path.display());
-        let metadata = fs::metadata(path).with_context(what)?;
-        if metadata.len() > BYTES_MAX {
-            bail!("{}: it has {} bytes, at most {BYTES_MAX} are read", what(), metadata.len());
-        }
-        let text = fs::read_to_string(path).with_context(what)?;
-        Ok(Self::parse(path, &text))
+        Ok(Self::parse(path, &read_text(path)?))
+    }
+
+    /// Reads a file in which keys may be given twice, to find what else is wrong with it: see
+    /// [`Self::keys_given_twice`].
+    ///
+    /// # Errors
+    /// Those of [`Self::read`].
+    pub fn read_leniently(path: &Path) -> anyhow::Result<Result<Self, Rejected>> {
+        Ok(Self::parse_leniently(path, &read_text(path)?))
     }
 
     /// Reads a text; `path` is only shown.
@@ -54,22 +59,19 @@ impl ConfigFile {
     /// # Errors
     /// What is wrong with it as YAML.
     pub fn parse(path: &Path, text: &str) -> Result<Self, Rejected> {
+        let file = Self::parse_leniently(path, text)?;
+        let diagnostics = file.keys_given_twice();
+        if diagnostics.is_empty() { Ok(file) } else { Err(Rejected { diagnostics, text: file.text }) }
+    }
+
+    fn parse_leniently(path: &Path, text: &str) -> Result<Self, Rejected> {
         match yaml::parse(text) {
-            Ok(root) => {
-                let file = Self { path: path.to_owned(), text: secrets::mask(text, &root), root };
-                let mut twice = Vec::new();
-                find_keys_given_twice(&file.root, &mut twice);
-                if twice.is_empty() {
-                    return Ok(file);
-                }
-                let diagnostics = twice.into_iter().map(|(first, second)| file.given_twice(first, second)).collect();
-                Err(Rejected { diagnostics, text: file.text })
-            }
+            Ok(root) => Ok(Self { path: path.to_owned(), text: secrets::mask(text, &root), root }),
             Err(error) => {
                 let diagnostic = Diagnostic {
                     severity: Severity::Error,
                     message: error.message,
-                    hint: None,
+                    hint: error.hint.map(str::to_owned),
                     path: path.to_owned(),
                     pointer: String::new(),
                     place: error.place,
@@ -77,6 +79,52 @@ impl ConfigFile {
                 };
                 Err(Rejected { diagnostics: vec![diagnostic], text: secrets::mask_lines(text) })
             }
+        }
+    }
+
+    /// A fault for each key that its map had before, in the order of the file. Of such keys the last counts in all
+    /// else.
+    #[must_use]
+    pub fn keys_given_twice(&self) -> Vec<Diagnostic> {
+        let mut found = Vec::new();
+        self.find_keys_given_twice(&self.root, "", &mut found);
+        found.sort_by_key(|diagnostic| diagnostic.place.bytes.start);
+        found
+    }
+
+    fn find_keys_given_twice(&self, node: &Node, pointer: &str, found: &mut Vec<Diagnostic>) {
+        match &node.value {
+            Value::Map(entries) => {
+                let mut earlier = HashMap::new();
+                for (key, child) in entries {
+                    let pointer = format!("{pointer}/{}", key.text.replace('~', "~0").replace('/', "~1"));
+                    match earlier.entry(key.text.as_str()) {
+                        Entry::Vacant(vacant) => {
+                            vacant.insert(&key.place);
+                        }
+                        Entry::Occupied(first) => found.push(self.given_twice(key, first.get(), &pointer)),
+                    }
+                    self.find_keys_given_twice(child, &pointer, found);
+                }
+            }
+            Value::List(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.find_keys_given_twice(item, &format!("{pointer}/{index}"), found);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn given_twice(&self, key: &Key, first: &Place, pointer: &str) -> Diagnostic {
+        Diagnostic {
+            severity: Severity::Error,
+            message: format!("the key `{}` is given twice", key.text),
+            hint: Some("keep one of them".to_owned()),
+            path: self.path.clone(),
+            pointer: pointer.to_owned(),
+            place: key.place.clone(),
+            earlier: Some(first.clone()),
         }
     }
 
@@ -123,8 +171,8 @@ impl ConfigFile {
         diagnostics
     }
 
-    /// The place that a JSON Pointer names: of the value, if it is a single one or the element of a list, else of its key. `of_key` asks for the key
-    /// in any case. What is not there has the place of what should hold it.
+    /// The place that a JSON Pointer names: of the value, if it is a single one or the element of a list, else of its
+    /// key. `of_key` asks for the key in any case. What is not there has the place of what should hold it.
     fn place(&self, pointer: &str, of_key: bool) -> Place {
         let mut node = &self.root;
         let mut key: Option<&Key> = None;
@@ -145,18 +193,6 @@ impl ConfigFile {
             _ => node.place.clone(),
         }
     }
-
-    fn given_twice(&self, first: &Key, second: &Key) -> Diagnostic {
-        Diagnostic {
-            severity: Severity::Error,
-            message: format!("the key `{}` is given twice", second.text),
-            hint: Some("keep one of them".to_owned()),
-            path: self.path.clone(),
-            pointer: String::new(),
-            place: second.place.clone(),
-            earlier: Some(first.place.clone()),
-        }
-    }
 }
 
 /// What a part of a pointer leads to. Elements of a list have no key of their own.
@@ -170,19 +206,15 @@ fn child<'a>(node: &'a Node, part: &str) -> Option<(Option<&'a Key>, &'a Node)> 
     }
 }
 
-fn find_keys_given_twice<'a>(node: &'a Node, found: &mut Vec<(&'a Key, &'a Key)>) {
-    match &node.value {
-        Value::Map(entries) => {
-            for (index, (key, child)) in entries.iter().enumerate() {
-                if let Some((first, _)) = entries[..index].iter().find(|(earlier, _)| earlier.text == key.text) {
-                    found.push((first, key));
-                }
-                find_keys_given_twice(child, found);
-            }
+fn read_text(path: &Path) -> anyhow::Result<String> {
+    let read = || {
+        let bytes = fs::metadata(path)?.len();
+        if bytes > BYTES_MAX {
+            bail!("it has {bytes} bytes, at most {BYTES_MAX} are read");
         }
-        Value::List(items) => items.iter().for_each(|item| find_keys_given_twice(item, found)),
-        _ => {}
-    }
+        Ok(fs::read_to_string(path)?)
+    };
+    read().with_context(|| format!("cannot read the configuration {}", path.display()))
 }
 
 #[cfg(test)]
@@ -240,7 +272,8 @@ services:
     fn all_keys_that_are_there_twice_are_found() {
         let text = "a: 1\nb: { c: 1, c: 2 }\na: 2\n";
         let found = ConfigFile::parse(Path::new("x.yaml"), text).unwrap_err().diagnostics;
-        let places: Vec<_> = found.iter().map(|one| (one.place.line, one.earlier.clone().unwrap().line)).collect();
-        assert_eq!(places, [(2, 2), (3, 1)]);
+        let places: Vec<_> =
+            found.iter().map(|one| (one.place.line, one.earlier.clone().unwrap().line, one.pointer.as_str())).collect();
+        assert_eq!(places, [(2, 2, "/b/c"), (3, 1, "/a")]);
     }
 }

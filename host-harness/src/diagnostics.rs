@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 use serde::Serialize;
 
 use crate::clean;
@@ -22,7 +22,7 @@ pub struct Diagnostic {
     pub path: PathBuf,
     /// JSON Pointer into the document, empty for the whole.
     pub pointer: String,
-    /// Where it is.
+    /// Where it is; unknown when it is about the file as a whole.
     pub place: Place,
     /// Where what it contradicts is.
     pub earlier: Option<Place>,
@@ -43,8 +43,8 @@ pub enum Severity {
 struct Record<'a> {
     severity: Severity,
     file: String,
-    line: usize,
-    column: usize,
+    line: Option<usize>,
+    column: Option<usize>,
     pointer: &'a str,
     message: &'a str,
     hint: Option<&'a str>,
@@ -53,8 +53,9 @@ struct Record<'a> {
 // === impl Diagnostic ===
 
 impl Diagnostic {
-    /// As text with the line it is about, which is in `source`, the text of the file. Ends with a line break. Coloured;
-    /// what it is written through takes the colours away where they are not wanted.
+    /// As text with the line it is about, which is in `source`, the text of the file; without it when the place is
+    /// unknown. Ends with a line break. Coloured; what it is written through takes the colours away where they are not
+    /// wanted.
     #[must_use]
     pub fn render(&self, source: &str) -> String {
         let title = clean::line(&self.message);
@@ -64,15 +65,20 @@ impl Diagnostic {
         };
         let path = self.path.display().to_string();
         let shown = clean::same_length(source);
-        let mut snippet = Snippet::source(shown.as_str())
-            .path(path.as_str())
-            .annotation(AnnotationKind::Primary.span(visible(&self.place.bytes, &shown)));
-        if let Some(earlier) = &self.earlier {
-            let first = AnnotationKind::Context.span(visible(&earlier.bytes, &shown)).label("first given here");
-            snippet = snippet.annotation(first);
-        }
+        let title = level.primary_title(title.as_str());
+        let mut report = if self.place.is_known() {
+            let mut snippet = Snippet::source(shown.as_str())
+                .path(path.as_str())
+                .annotation(AnnotationKind::Primary.span(visible(&self.place.bytes, &shown)));
+            if let Some(earlier) = &self.earlier {
+                let first = AnnotationKind::Context.span(visible(&earlier.bytes, &shown)).label("first given here");
+                snippet = snippet.annotation(first);
+            }
+            title.element(snippet)
+        } else {
+            title.element(Origin::path(path.as_str()))
+        };
         let hint = self.hint.as_deref().map(clean::line);
-        let mut report = level.primary_title(title.as_str()).element(snippet);
         if let Some(hint) = &hint {
             report = report.element(Level::HELP.with_name("hint").message(hint.as_str()));
         }
@@ -87,7 +93,8 @@ impl Diagnostic {
         format!("{}:{}:{}: {}", self.path.display(), self.place.line, self.place.column, self.message)
     }
 
-    /// As a JSON object: `severity`, `file`, `line`, `column`, `pointer`, `message`, `hint`.
+    /// As a JSON object: `severity`, `file`, `line`, `column`, `pointer`, `message`, `hint`. Line and column are null
+    /// when the place is unknown.
     ///
     /// # Errors
     /// Never for text that came from a file.
@@ -95,8 +102,8 @@ impl Diagnostic {
         serde_json::to_value(Record {
             severity: self.severity,
             file: self.path.display().to_string(),
-            line: self.place.line,
-            column: self.place.column,
+            line: self.place.is_known().then_some(self.place.line),
+            column: self.place.is_known().then_some(self.place.column),
             pointer: &self.pointer,
             message: &self.message,
             hint: self.hint.as_deref(),
@@ -151,6 +158,15 @@ mod tests {
         assert!(text.contains("b:  2"), "{text}");
         assert!(text.contains("hint: did you mean `a`?"), "{text}");
         assert!(!text.contains(['\u{1b}', '\u{7}']), "{text:?}");
+    }
+
+    #[test]
+    fn without_a_place_only_the_file_is_named() {
+        let unknown = diagnostic(0, 0, 0..0);
+        let text = plain(&unknown, "a: 1\n");
+        assert!(text.contains("--> faultline.yaml\n"), "{text}");
+        assert!(!text.contains("a: 1"), "{text}");
+        assert_eq!(unknown.to_json().unwrap()["line"], serde_json::Value::Null);
     }
 
     #[test]

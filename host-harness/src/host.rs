@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 
 use crate::journal::{Journal, MemoryJournal};
 use crate::plugin::{
@@ -30,7 +30,14 @@ pub struct Host<'build, J> {
     instances: u64,
     /// Counters of instances that are gone, and of traps.
     past: BTreeMap<(String, Vec<(String, String)>), u64>,
+    /// Keys of committed entries that the present instance did not take in since a clock is wrong.
+    set_aside: Vec<String>,
 }
+
+/// Entries that one call to `merge` is given: a whole state at once would need a deadline of its own.
+const MERGED_AT_ONCE: usize = 2000;
+/// A journal is compacted when it has this many times the entries that its state needs.
+const SLACK: usize = 2;
 
 /// What became of a batch.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,7 +91,8 @@ impl<'build, J: Journal> Host<'build, J> {
     ) -> Result<(Self, Vec<ConfigWarning>), SetupError> {
         let plugin = build.instantiate()?;
         let name = name.to_owned();
-        let mut host = Self { build, plugin, journal, config, name, instances: 0, past: BTreeMap::new() };
+        let mut host =
+            Self { build, plugin, journal, config, name, instances: 0, past: BTreeMap::new(), set_aside: Vec::new() };
         let warnings = host.set_up(now)?;
         Ok((host, warnings))
     }
@@ -94,10 +102,11 @@ impl<'build, J: Journal> Host<'build, J> {
         self.instances += 1;
         let instance = format!("{}-{}", self.name, self.instances);
         let warnings = self.plugin.configure(&self.config, &instance)?.map_err(SetupError::Config)?;
-        let entries = self.journal.entries();
-        if !entries.is_empty() {
-            let merged = self.plugin.merge(&entries, now)?;
-            merged.map_err(|reason| anyhow::anyhow!("the plugin does not take the committed state: {reason}"))?;
+        self.set_aside.clear();
+        for entries in self.journal.entries().chunks(MERGED_AT_ONCE) {
+            let merged = self.plugin.merge(entries, now)?;
+            let merged = merged.map_err(|reason| anyhow!("the plugin does not take the committed state: {reason}"))?;
+            self.set_aside.extend(merged.set_aside);
         }
         Ok(warnings)
     }
@@ -155,7 +164,10 @@ impl<'build, J: Journal> Host<'build, J> {
                 return Ok(Received::failed("the plugin failed", Vec::new(), trap.to_string()));
             }
         };
-        if let Err(error) = self.journal.commit(&receipt.entries) {
+        // An answer that stores nothing does not depend on the journal: a forged webhook is 401 on a full disk too.
+        if !receipt.entries.is_empty()
+            && let Err(error) = self.journal.commit(&receipt.entries)
+        {
             return Ok(Received::failed("storage failed", receipt.transitions, format!("{error:#}")));
         }
         let set_aside = self.merge(&receipt.entries, now)?;
@@ -169,6 +181,33 @@ impl<'build, J: Journal> Host<'build, J> {
     /// When the plugin traps.
     pub fn try_receive(&mut self, source: &str, webhook: &Webhook, now: Nanos) -> anyhow::Result<Receipt> {
         Ok(self.plugin.receive(source, webhook, now)?)
+    }
+
+    /// Lets the journal forget what its state no longer needs, if that is much: superseded and old entries.
+    ///
+    /// # Errors
+    /// When the plugin traps or the journal fails; nothing is forgotten then.
+    pub fn compact(&mut self, now: Nanos) -> anyhow::Result<()> {
+        // What is set aside is in the journal and not in the state.
+        if !self.set_aside.is_empty() {
+            return Ok(());
+        }
+        let state = self.state(Extent::All, now)?;
+        if self.journal.entries().len() >= SLACK * state.len().max(1) {
+            self.journal.replace(&state)?;
+        }
+        Ok(())
+    }
+
+    /// Asks the plugin; a trap costs the answer, and a new instance takes the place of the one that trapped.
+    fn ask<T>(&mut self, now: Nanos, ask: impl FnOnce(&mut dyn Plugin) -> Result<T, Trap>) -> anyhow::Result<T> {
+        match ask(self.plugin.as_mut()) {
+            Ok(answer) => Ok(answer),
+            Err(trap) => {
+                self.recover(&trap, now)?;
+                Err(trap.into())
+            }
+        }
     }
 
     /// Merges entries that the journal has, and returns the keys of those that the plugin set aside.
@@ -192,8 +231,10 @@ impl<'build, J: Journal> Host<'build, J> {
     /// # Errors
     /// When the plugin traps or the journal fails; the report then comes again next time.
     pub fn expire(&mut self, now: Nanos) -> anyhow::Result<Vec<Transition>> {
-        let Expiry { entries, transitions } = self.plugin.expire(now)?;
-        self.journal.commit(&entries)?;
+        let Expiry { entries, transitions } = self.ask(now, |plugin| plugin.expire(now))?;
+        if !entries.is_empty() {
+            self.journal.commit(&entries)?;
+        }
         self.merge(&entries, now)?;
         Ok(transitions)
     }
@@ -203,7 +244,7 @@ impl<'build, J: Journal> Host<'build, J> {
     /// # Errors
     /// When the plugin traps.
     pub fn open(&mut self, now: Nanos) -> anyhow::Result<Vec<Incident>> {
-        Ok(self.plugin.open(now)?)
+        self.ask(now, |plugin| plugin.open(now))
     }
 
     /// One incident by one of its names.
@@ -211,7 +252,7 @@ impl<'build, J: Journal> Host<'build, J> {
     /// # Errors
     /// When there is none or several are meant, or the plugin traps.
     pub fn find(&mut self, name: &str, now: Nanos) -> anyhow::Result<Incident> {
-        self.plugin.find(name, now)?.map_err(anyhow::Error::msg)
+        self.ask(now, |plugin| plugin.find(name, now))?.map_err(anyhow::Error::msg)
     }
 
     /// Which incidents mark an item, and why or why not.
@@ -219,7 +260,7 @@ impl<'build, J: Journal> Host<'build, J> {
     /// # Errors
     /// When the plugin traps.
     pub fn explain(&mut self, asked: Asked<'_>, now: Nanos) -> anyhow::Result<Vec<Explanation>> {
-        Ok(self.plugin.explain(asked, now)?)
+        self.ask(now, |plugin| plugin.explain(asked, now))
     }
 
     /// What the configuration leaves out.
@@ -227,15 +268,15 @@ impl<'build, J: Journal> Host<'build, J> {
     /// # Errors
     /// When the plugin traps.
     pub fn gaps(&mut self, now: Nanos) -> anyhow::Result<Vec<Gap>> {
-        Ok(self.plugin.gaps(now)?)
+        self.ask(now, |plugin| plugin.gaps(now))
     }
 
     /// The state as entries.
     ///
     /// # Errors
     /// When the plugin traps.
-    pub fn state(&mut self, what: Extent) -> anyhow::Result<Vec<Entry>> {
-        Ok(self.plugin.state(what)?)
+    pub fn state(&mut self, what: Extent, now: Nanos) -> anyhow::Result<Vec<Entry>> {
+        self.ask(now, |plugin| plugin.state(what))
     }
 
     /// The counters of all instances, and the traps, sorted by name and attributes.
@@ -250,6 +291,12 @@ impl<'build, J: Journal> Host<'build, J> {
         Ok(sums.into_iter().map(|((name, attributes), value)| Counter { name, attributes, value }).collect())
     }
 
+    /// Keys of committed entries that the plugin did not take in: they were received, by their own account, more than an
+    /// hour from now, so some clock is wrong.
+    pub fn set_aside(&self) -> &[String] {
+        &self.set_aside
+    }
+
     /// The journal.
     pub fn journal(&self) -> &J {
         &self.journal
@@ -261,20 +308,44 @@ impl<'build, J: Journal> Host<'build, J> {
     where
         J: 'static,
     {
-        let Self { build, plugin, journal, config, name, instances, past } = self;
-        Host { build, plugin, journal: Box::new(journal), config, name, instances, past }
+        let Self { build, plugin, journal, config, name, instances, past, set_aside } = self;
+        Host { build, plugin, journal: Box::new(journal), config, name, instances, past, set_aside }
     }
 
     /// The same with a copy of the journal in memory: what is committed from now on is not kept.
     #[must_use]
     pub fn detached(self) -> Host<'build, MemoryJournal> {
-        let Self { build, plugin, journal, config, name, instances, past } = self;
-        Host { build, plugin, journal: MemoryJournal::of(&journal.entries()), config, name, instances, past }
+        let Self { build, plugin, journal, config, name, instances, past, set_aside } = self;
+        let journal = MemoryJournal::of(&journal.entries());
+        Host { build, plugin, journal, config, name, instances, past, set_aside }
     }
 
     /// The journal, to change how it behaves.
     pub fn journal_mut(&mut self) -> &mut J {
         &mut self.journal
+    }
+}
+
+// === impl Processed ===
+
+impl Processed {
+    /// What to hand on in the place of `batch`: whatever went wrong, telemetry passes.
+    #[must_use]
+    pub fn handed_on(self, batch: Vec<u8>) -> Vec<u8> {
+        match self {
+            Self::Answered(Outcome::Replaced(bytes)) => bytes,
+            Self::Answered(Outcome::Unchanged | Outcome::Refused(_)) | Self::Trapped(_) => batch,
+        }
+    }
+
+    /// Why nothing could be made of the batch; `None` when the plugin answered.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        match self {
+            Self::Answered(Outcome::Unchanged | Outcome::Replaced(_)) => None,
+            Self::Answered(Outcome::Refused(reason)) => Some(format!("the batch was refused: {reason}")),
+            Self::Trapped(trap) => Some(trap.to_string()),
+        }
     }
 }
 

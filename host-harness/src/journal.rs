@@ -20,6 +20,12 @@ pub trait Journal {
 
     /// All entries, sorted by key.
     fn entries(&self) -> Vec<Entry>;
+
+    /// Puts `entries` in the place of all that it has: all of them, or none and an error. They must say the same.
+    ///
+    /// # Errors
+    /// When they could not be made durable; what was there before is there still.
+    fn replace(&mut self, entries: &[Entry]) -> anyhow::Result<()>;
 }
 
 /// Entries by key. Equal keys mean equal bytes, so that putting an entry twice is putting it once.
@@ -35,6 +41,10 @@ impl Journal for Box<dyn Journal> {
 
     fn entries(&self) -> Vec<Entry> {
         self.as_ref().entries()
+    }
+
+    fn replace(&mut self, entries: &[Entry]) -> anyhow::Result<()> {
+        self.as_mut().replace(entries)
     }
 }
 

@@ -7,6 +7,8 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 use serde_saphyr::options::DuplicateKeyPolicy;
 
+mod wording;
+
 /// A value, and where it is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
@@ -58,6 +60,8 @@ pub struct Place {
 pub struct SyntaxError {
     /// What is wrong.
     pub message: String,
+    /// What to do about it, where that is plain.
+    pub hint: Option<&'static str>,
     /// Where, as far as that is known.
     pub place: Place,
 }
@@ -75,7 +79,7 @@ pub fn parse(text: &str) -> Result<Node, SyntaxError> {
     };
     serde_saphyr::from_str_with_options::<Spanned<Raw>>(text, options)
         .map(Node::from)
-        .map_err(|error| SyntaxError::new(&error))
+        .map_err(|error| SyntaxError::new(&error, text))
 }
 
 /// [`Value`] as it comes from the parser, before places are looked up.
@@ -148,6 +152,25 @@ impl Value {
 
 // === impl Place ===
 
+impl Place {
+    /// Whether it says anything.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.line > 0
+    }
+
+    /// As the parser names it. It tells line and column of a mistake, but not always the byte, which is found in
+    /// `text` then.
+    fn in_text(location: serde_saphyr::Location, text: &str) -> Self {
+        let place = Self::from(location);
+        if location.span().byte_offset().is_some() || !place.is_known() {
+            return place;
+        }
+        let start = byte_offset(text, place.line, place.column);
+        Self { bytes: start..start, ..place }
+    }
+}
+
 impl From<serde_saphyr::Location> for Place {
     fn from(location: serde_saphyr::Location) -> Self {
         let whole = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
@@ -158,15 +181,26 @@ impl From<serde_saphyr::Location> for Place {
     }
 }
 
+/// Where a line and a column, both from 1, are in bytes. Lines end as YAML ends them: with `\n`, `\r`, or both. What
+/// is behind the end of a line is at that end.
+fn byte_offset(text: &str, line: usize, column: usize) -> usize {
+    let mut start = 0;
+    for _ in 1..line {
+        let Some(end) = text[start..].find(['\n', '\r']) else { break };
+        start += end + if text[start + end..].starts_with("\r\n") { 2 } else { 1 };
+    }
+    let rest = &text[start..];
+    let end = rest.find(['\n', '\r']).unwrap_or(rest.len());
+    start + rest[..end].char_indices().nth(column.saturating_sub(1)).map_or(end, |(at, _)| at)
+}
+
 // === impl SyntaxError ===
 
 impl SyntaxError {
-    fn new(error: &serde_saphyr::Error) -> Self {
-        let place = error.location().map(Place::from).unwrap_or_default();
-        let rendered = error.without_snippet().to_string();
-        // The parser ends its messages with the place, which is told apart from them here.
-        let message = rendered.split(" at line ").next().unwrap_or(&rendered);
-        Self { message: message.to_owned(), place }
+    fn new(error: &serde_saphyr::Error, text: &str) -> Self {
+        let place = error.location().map(|location| Place::in_text(location, text)).unwrap_or_default();
+        let (message, hint) = wording::of(error);
+        Self { message, hint, place }
     }
 }
 
@@ -287,5 +321,27 @@ mod tests {
         let error = parse("a: 1\nb: [1, 2\nc: 3\n").unwrap_err();
         assert!(error.place.line >= 2, "{error}");
         assert!(!error.message.contains("line"), "{error}");
+    }
+
+    /// The parser gives no byte for these.
+    #[track_caller]
+    fn check_mistake(text: &str, line: usize, column: usize, byte: usize) {
+        let place = parse(text).unwrap_err().place;
+        assert_eq!((place.line, place.column, place.bytes.start), (line, column, byte), "{text:?}");
+    }
+
+    #[test]
+    fn a_mistake_on_a_later_line_is_at_its_line_column_and_byte() {
+        check_mistake("marking: on\nsources:\n  pd: @x\n", 3, 7, 27);
+        check_mistake("marking: on\r\nsources:\r\n  pd: @x\r\n", 3, 7, 29);
+        check_mistake("# ä\nä: [ö, @x]\n", 2, 8, 14);
+    }
+
+    #[test]
+    fn a_line_and_a_column_are_found_in_any_text() {
+        let text = "a\r\nöx\rb\n";
+        let found = [(1, 1), (1, 9), (2, 1), (2, 2), (2, 3), (3, 1), (4, 1), (9, 9), (0, 0)];
+        let found = found.map(|(line, column)| byte_offset(text, line, column));
+        assert_eq!(found, [0, 1, 3, 5, 6, 7, 9, 9, 0]);
     }
 }

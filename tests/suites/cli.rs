@@ -163,6 +163,8 @@ fn check_broken(name: &str, faults: usize) {
         assert!(one["line"].as_u64().is_some_and(|line| line > 0), "{one}");
         assert!(ran.stdout.contains(&place), "{place} is not in\n{}", ran.stdout);
     }
+    let places: Vec<_> = found.iter().map(|one| (one["line"].as_u64(), one["column"].as_u64())).collect();
+    assert!(places.is_sorted(), "{places:?}");
 }
 
 #[test]
@@ -189,16 +191,25 @@ fn check_finds_all_rules_that_mean_nothing() {
 /// Guarantees: the lines are shown, the secrets are not.
 #[test]
 fn check_prints_no_secret() {
-    for name in ["broken_keys", "broken_values", "broken_sources", "broken_syntax"] {
+    for name in ["broken_keys", "broken_values", "broken_sources", "broken_twice", "broken_syntax"] {
         let shown = faultline(&["check", &format!("{name}.yaml")]).ends_with(1).stdout;
         assert!(shown.contains("****"), "{shown}");
         assert!(!shown.contains("-test-"), "{shown}");
     }
 }
 
+/// Scenario: keys are given twice, and other things are wrong as well.
+/// Guarantees: all of it is found in one run, in the order of the file.
 #[test]
-fn check_finds_all_keys_that_are_given_twice() {
-    check_broken("broken_syntax", 2);
+fn check_finds_keys_that_are_given_twice_and_all_else() {
+    check_broken("broken_twice", 5);
+}
+
+/// Scenario: the syntax is wrong, which hides what comes after it.
+/// Guarantees: the place of the mistake.
+#[test]
+fn check_finds_where_the_syntax_is_wrong() {
+    check_broken("broken_syntax", 1);
 }
 
 #[test]
@@ -216,14 +227,42 @@ fn check_is_content_with_the_configurations_of_all_scenarios() {
 }
 
 #[test]
-fn check_shows_where_the_syntax_is_wrong() {
+fn check_shows_the_line_and_column_of_a_mistake_in_the_syntax() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let path = folder.path().join("faultline.yaml").display().to_string();
-    fs::write(&path, "sources: [\n  }\n").expect("can be written");
-    let ran = faultline(&["check", &path]).ends_with(1);
-    assert!(ran.stdout.contains(&format!("{path}:1:1")), "{}", ran.stdout);
-    fs::write(&path, b"marking: \xff\n").expect("can be written");
-    assert!(faultline(&["check", &path]).ends_with(1).stderr.contains("cannot read the configuration"));
+    for (text, place, line) in
+        [("sources: [\n  }\n", "1:10", "1 | sources: ["), ("marking: on\nsources:\n  pd: @x\n", "3:7", "3 |   pd: @x")]
+    {
+        fs::write(&path, text).expect("can be written");
+        let ran = faultline(&["check", &path]).ends_with(1);
+        assert!(ran.stdout.contains(&format!("{path}:{place}\n")), "{}", ran.stdout);
+        assert!(ran.stdout.contains(line), "{}", ran.stdout);
+    }
+}
+
+/// Scenario: between files with faults are some that cannot be read: missing, a folder, not UTF-8.
+/// Guarantees: each of them is a fault, and the files after them are looked at too.
+#[test]
+fn check_goes_on_behind_a_file_that_cannot_be_read() {
+    let ran = faultline(&["check", "broken_keys.yaml", "missing.yaml", "faultline.yaml"]).ends_with(1);
+    assert_eq!(ran.stderr, "");
+    assert!(ran.stdout.contains("error: cannot read the configuration: No such file"), "{}", ran.stdout);
+    for verdict in ["broken_keys.yaml: 7 faults\n", "missing.yaml: 1 fault\n", "faultline.yaml: fine\n"] {
+        assert!(ran.stdout.contains(verdict), "{}", ran.stdout);
+    }
+
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let bytes = folder.path().join("bytes.yaml").display().to_string();
+    fs::write(&bytes, b"marking: \xff\n").expect("can be written");
+    let directory = folder.path().display().to_string();
+    let files = ["check", "-o", "json", "missing.yaml", &directory, &bytes, "broken_keys.yaml"];
+    let found = faultline(&files).ends_with(1).json();
+    let found = found.as_array().expect("an array");
+    assert_eq!(found.len(), 3 + 7);
+    for (one, file) in found.iter().zip(["missing.yaml", &directory, &bytes]) {
+        assert_eq!((one["file"].as_str(), one["severity"].as_str()), (Some(file), Some("error")));
+        assert!(one["line"].is_null() && one["column"].is_null(), "{one}");
+    }
 }
 
 // === receive and incidents ===
@@ -371,6 +410,19 @@ fn annotate_hands_on_what_it_cannot_read_and_ends_with_1() {
 }
 
 #[test]
+fn annotate_hands_on_json_that_it_cannot_read() {
+    let mut command = command(&["annotate", "--signal", "traces", "--format", "json"]);
+    command.arg("--config").arg("faultline.yaml");
+    let ran = run(command, b"{\"resourceSpans\": 7}").ends_with(1);
+    assert_eq!(ran.stdout, "{\"resourceSpans\": 7}");
+    assert!(
+        ran.stderr.contains("not OTLP/JSON of traces") && ran.stderr.contains("written as it came"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
 fn annotate_leaves_telemetry_without_an_incident_to_the_byte() {
     let spans = fs::read(workspace().join("tests/cli/spans.json")).expect("can be read");
     let ran = faultline(&["annotate", "--signal", "traces", "--at", LATER, "spans.json"]).ends_with(0);
@@ -388,6 +440,17 @@ fn explain_names_the_rule_for_and_against() {
         faultline(&arguments).ends_with(0).stdout
     };
     check_golden("explain.txt", &format!("{}\n{}", explain("checkout"), explain("cart")));
+}
+
+/// Scenario: the webhook was received hours after the item that somebody asks about.
+/// Guarantees: the incident is known all the same, and marks the item that lies in its window.
+#[test]
+fn explain_knows_incidents_that_were_received_long_after_the_item() {
+    let (_folder, state) = state();
+    receive(&state, "open.json", "2026-03-01T14:00:00Z").ends_with(0);
+    let asked = ["explain", "--service", "checkout", "--at", LATER, "-o", "json", "--state", &state];
+    let ran = faultline(&asked).ends_with(0);
+    assert_eq!(ran.json().as_array().map(Vec::len), Some(1), "{}", ran.stdout);
 }
 
 #[test]
@@ -470,7 +533,7 @@ fn a_wrong_command_line_ends_with_2() {
 
 #[test]
 fn an_error_is_said_once_with_its_cause() {
-    let ran = faultline(&["check", "missing.yaml"]).ends_with(1);
+    let ran = faultline(&["incidents", "--config", "missing.yaml"]).ends_with(1);
     check_golden("missing_file.txt", &ran.transcript());
 }
 

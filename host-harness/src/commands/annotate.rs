@@ -91,34 +91,47 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<Ending>
         Some(Format::Json) => Encoding::Json,
         None => Encoding::guess(&input),
     };
-    let SignalName(signal) = arguments.signal;
-    let protobuf = match encoding {
-        Encoding::Protobuf => None,
-        Encoding::Json => Some(
-            Batch::from_json(signal, &input)
-                .with_context(|| format!("{} is not OTLP/JSON of {}", arguments.file.display(), arguments.signal))?
-                .encode(),
-        ),
-    };
-    let (output, trouble) = match host.process(signal, protobuf.as_deref().unwrap_or(&input), at)? {
-        Processed::Answered(Outcome::Unchanged) => (input, None),
-        Processed::Answered(Outcome::Replaced(bytes)) => match encoding {
-            Encoding::Protobuf => (bytes, None),
-            Encoding::Json => (with_line_break(Batch::decode(signal, &bytes)?.to_json()?), None),
-        },
-        Processed::Answered(Outcome::Refused(reason)) => (input, Some(format!("the batch was refused: {reason}"))),
-        Processed::Trapped(trap) => (input, Some(trap.to_string())),
-    };
+    let annotated = annotate(&mut host, arguments, &input, encoding, at);
+    // Whatever went wrong, telemetry passes.
+    let output = annotated.as_ref().ok().and_then(Option::as_deref).unwrap_or(&input);
     match &arguments.out {
-        Some(path) => fs::write(path, &output).with_context(|| format!("cannot write {}", path.display()))?,
-        None => out.write_all(&output)?,
+        Some(path) => fs::write(path, output).with_context(|| format!("cannot write {}", path.display()))?,
+        None => out.write_all(output)?,
     }
-    match trouble {
-        None => Ok(Ending::Fine),
-        Some(trouble) => {
-            out.flush()?;
-            Err(Hint::error(trouble, "the batch was written as it came"))
+    out.flush()?;
+    match annotated {
+        Ok(_) => Ok(Ending::Fine),
+        Err(error) => Err(Hint::error(format!("{error:#}"), "the batch was written as it came")),
+    }
+}
+
+/// The batch with its marks, in the encoding that it came in; `None` when it has none to get.
+fn annotate<J: Journal>(
+    host: &mut Host<'_, J>,
+    arguments: &Arguments,
+    input: &[u8],
+    encoding: Encoding,
+    at: Nanos,
+) -> anyhow::Result<Option<Vec<u8>>> {
+    let SignalName(signal) = arguments.signal;
+    let converted;
+    let protobuf = match encoding {
+        Encoding::Protobuf => input,
+        Encoding::Json => {
+            let batch = Batch::from_json(signal, input)
+                .with_context(|| format!("{} is not OTLP/JSON of {}", arguments.file.display(), arguments.signal))?;
+            converted = batch.encode();
+            &converted
         }
+    };
+    let processed = host.process(signal, protobuf, at)?;
+    if let Some(trouble) = processed.trouble() {
+        bail!(trouble);
+    }
+    let Processed::Answered(Outcome::Replaced(bytes)) = processed else { return Ok(None) };
+    match encoding {
+        Encoding::Protobuf => Ok(Some(bytes)),
+        Encoding::Json => Ok(Some(with_line_break(Batch::decode(signal, &bytes)?.to_json()?))),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::cli::Ending;
 use crate::config_file::{ConfigFile, Rejected};
 use crate::diagnostics::{Diagnostic, Severity};
 use crate::plugin::Build;
+use crate::yaml::Place;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -45,7 +46,7 @@ struct Findings {
 /// Checks every file.
 ///
 /// # Errors
-/// When a file cannot be read, the plugin fails, or `out` cannot be written.
+/// When the plugin fails, or `out` cannot be written. A file that cannot be read is a finding like any other.
 pub fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<Ending> {
     let build = arguments.plugin.build()?;
     let mut all = Vec::new();
@@ -72,16 +73,32 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<Ending>
 }
 
 fn check(build: &dyn Build, path: &Path) -> anyhow::Result<Findings> {
-    let file = match ConfigFile::read(path)? {
-        Ok(file) => file,
-        Err(Rejected { diagnostics, text }) => return Ok(Findings { diagnostics, text }),
+    let file = match ConfigFile::read_leniently(path) {
+        Ok(Ok(file)) => file,
+        Ok(Err(Rejected { diagnostics, text })) => return Ok(Findings { diagnostics, text }),
+        Err(error) => return Ok(Findings { diagnostics: vec![unreadable(path, &error)], text: String::new() }),
     };
     let mut plugin = build.instantiate()?;
-    let diagnostics = match plugin.configure(&file.to_json(), "check")? {
+    let mut diagnostics = file.keys_given_twice();
+    diagnostics.extend(match plugin.configure(&file.to_json(), "check")? {
         Ok(warnings) => file.diagnostics(Severity::Warning, &warnings),
         Err(faults) => file.diagnostics(Severity::Error, &faults),
-    };
+    });
+    diagnostics.sort_by_key(|diagnostic| diagnostic.place.bytes.start);
     Ok(Findings { diagnostics, text: file.text().to_owned() })
+}
+
+fn unreadable(path: &Path, error: &anyhow::Error) -> Diagnostic {
+    Diagnostic {
+        severity: Severity::Error,
+        // The context of the error names the file, as the diagnostic does.
+        message: format!("cannot read the configuration: {}", error.root_cause()),
+        hint: None,
+        path: path.to_owned(),
+        pointer: String::new(),
+        place: Place::default(),
+        earlier: None,
+    }
 }
 
 fn verdict(errors: usize, warnings: usize) -> String {

@@ -103,7 +103,13 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<Ending>
         let subject = ConfigArguments { config: arguments.config.config.clone(), state };
         Received::from(subject.open(&build, &config, false, at)?.try_receive(&arguments.source, &webhook, at)?)
     } else {
-        arguments.config.open(&build, &config, true, at)?.receive(&arguments.source, &webhook, at)?
+        let mut host = arguments.config.open(&build, &config, true, at)?;
+        let received = host.receive(&arguments.source, &webhook, at)?;
+        if received.status == 202 {
+            // What a state keeps too much does no harm.
+            let _: anyhow::Result<()> = host.compact(at);
+        }
+        received
     };
     let accepted = received.status < 300;
     let record = Record::from(received);

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
 
+use crate::clean::Clean;
 use crate::cli::Hint;
 use crate::config_file::{ConfigFile, Rejected};
 use crate::diagnostics::{Diagnostic, Severity};
@@ -120,15 +121,22 @@ impl ConfigArguments {
         build: &'build dyn Build,
         config: &ConfigFile,
         write: bool,
-        now: Nanos,
+        at: Nanos,
     ) -> anyhow::Result<Host<'build, Box<dyn Journal>>> {
         let journal: Box<dyn Journal> = match &self.state {
             None => Box::<MemoryJournal>::default(),
             Some(path) if write => Box::new(StateFile::open_to_write(path)?),
             Some(path) => Box::new(StateFile::open(path)?),
         };
-        match Host::new(build, config.to_json(), journal, "command", now) {
-            Ok((host, _warnings)) => Ok(host),
+        // What is committed was received until now, whatever time is asked about.
+        let merged_at = at.max(now());
+        match Host::new(build, config.to_json(), journal, "command", merged_at) {
+            Ok((host, _warnings)) => {
+                for key in host.set_aside() {
+                    eprintln!("set aside, received more than an hour from now by its own account: {}", Clean(key));
+                }
+                Ok(host)
+            }
             Err(SetupError::Config(faults)) => {
                 Err(refused(config.path(), config.text(), &config.diagnostics(Severity::Error, &faults)))
             }

@@ -1,5 +1,7 @@
 //! Takes secrets out of a text before parts of it are shown: the output of `check` ends up in the logs of CI systems.
 
+use std::ops::Range;
+
 use crate::yaml::{Node, Value};
 
 /// What the keys of secrets have in them. A slip like `secret:` for `secrets:` must not print one.
@@ -76,13 +78,31 @@ fn mask_below(node: &Node, secret: bool, text: &mut [u8]) {
             entries.iter().for_each(|(key, child)| mask_below(child, secret || is_telltale(&key.text), text));
         }
         Value::List(items) => items.iter().for_each(|item| mask_below(item, secret, text)),
-        Value::Text(_) | Value::Number(_) if secret => {
-            if let Some(bytes) = text.get_mut(node.place.bytes.clone()) {
-                bytes.iter_mut().filter(|byte| !matches!(byte, b'\n' | b'"' | b'\'')).for_each(|byte| *byte = b'*');
+        _ if secret => {
+            let written = with_properties(text, &node.place.bytes);
+            if let Some(bytes) = text.get_mut(written) {
+                let stays = |byte: &u8| matches!(byte, b'\n' | b'"' | b'\'');
+                bytes.iter_mut().filter(|byte| !stays(byte)).for_each(|byte| *byte = b'*');
             }
         }
         _ => {}
     }
+}
+
+/// The range of a value and of what stands before it: a secret without quotes that begins with `!` or `&` was read as a
+/// tag or an anchor.
+fn with_properties(text: &[u8], value: &Range<usize>) -> Range<usize> {
+    let mut start = value.start;
+    while let Some(before) = text.get(..start) {
+        let end = before.trim_ascii_end().len();
+        let word = before[..end].iter().rposition(|byte| byte.is_ascii_whitespace() || b"[{,".contains(byte));
+        let word = word.map_or(0, |at| at + 1);
+        if !matches!(before[..end].get(word), Some(b'!' | b'&')) {
+            break;
+        }
+        start = word;
+    }
+    start..value.end
 }
 
 #[cfg(test)]
@@ -96,6 +116,16 @@ mod tests {
         let masked = mask(text, &yaml::parse(text).unwrap());
         assert_eq!(masked, "a:\n  secrets: [****, \"****\"]\n  Token: *****\n  tokens:\n    - *******\n  kind: x\n");
         assert_eq!(mask_lines(text), masked);
+    }
+
+    #[test]
+    fn a_secret_that_was_read_as_a_tag_or_an_anchor_is_masked_too() {
+        let text = "secrets: [!hunter2 x, &letmein y, !opensesame, ok]\ntoken: !letmein\n";
+        let masked = mask(text, &yaml::parse(text).unwrap());
+        assert_eq!(masked.len(), text.len());
+        for word in ["hunter2", "letmein", "opensesame"] {
+            assert!(!masked.contains(word), "{masked}");
+        }
     }
 
     #[test]

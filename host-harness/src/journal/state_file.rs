@@ -97,20 +97,32 @@ impl StateFile {
     }
 }
 
-impl Journal for StateFile {
-    fn commit(&mut self, entries: &[Entry]) -> anyhow::Result<()> {
+impl StateFile {
+    fn keep(&mut self, entries: Entries) -> anyhow::Result<()> {
         if self.lock.is_none() {
             bail!("the state {} was opened only to be read", self.path.display());
         }
+        write(&self.path, &entries).with_context(|| format!("cannot write the state {}", self.path.display()))?;
+        self.entries = entries;
+        Ok(())
+    }
+}
+
+impl Journal for StateFile {
+    fn commit(&mut self, entries: &[Entry]) -> anyhow::Result<()> {
         let mut after = self.entries.clone();
         after.put(entries);
-        write(&self.path, &after).with_context(|| format!("cannot write the state {}", self.path.display()))?;
-        self.entries = after;
-        Ok(())
+        self.keep(after)
     }
 
     fn entries(&self) -> Vec<Entry> {
         self.entries.to_vec()
+    }
+
+    fn replace(&mut self, entries: &[Entry]) -> anyhow::Result<()> {
+        let mut after = Entries::default();
+        after.put(entries);
+        self.keep(after)
     }
 }
 

@@ -146,23 +146,24 @@ impl<'build, 'scenario> Player<'build, 'scenario> {
     fn telemetry(&mut self, step: &TelemetryStep, now: Nanos) -> anyhow::Result<TelemetryEvent> {
         let (file, batch) = self.batch(step, now)?;
         let counters = self.host.counters()?;
-        let (outcome, handed_on) = match self.host.process(step.signal, &batch, now)? {
-            Processed::Answered(Outcome::Unchanged) => (TelemetryOutcome::Unchanged, None),
-            Processed::Answered(Outcome::Replaced(bytes)) => (TelemetryOutcome::Replaced, Some(bytes)),
-            Processed::Answered(Outcome::Refused(reason)) => (TelemetryOutcome::Refused { reason }, None),
-            Processed::Trapped(trap) => (TelemetryOutcome::Trapped { reason: trap.to_string() }, None),
+        let processed = self.host.process(step.signal, &batch, now)?;
+        let outcome = match &processed {
+            Processed::Answered(Outcome::Unchanged) => TelemetryOutcome::Unchanged,
+            Processed::Answered(Outcome::Replaced(_)) => TelemetryOutcome::Replaced,
+            Processed::Answered(Outcome::Refused(reason)) => TelemetryOutcome::Refused { reason: reason.clone() },
+            Processed::Trapped(trap) => TelemetryOutcome::Trapped { reason: trap.to_string() },
         };
         let mut why = Why::new(&outcome, step.signal, counters, self.host.counters()?);
         let before = Batch::decode(step.signal, &batch).map(|batch| batch.items()).unwrap_or_default();
-        let after = match &handed_on {
-            Some(bytes) => {
-                Batch::decode(step.signal, bytes).context("the plugin made a batch that cannot be read")?.items()
+        let handed_on = processed.handed_on(batch);
+        let after = match outcome {
+            TelemetryOutcome::Replaced => {
+                Batch::decode(step.signal, &handed_on).context("the plugin made a batch that cannot be read")?.items()
             }
-            None => before.clone(),
+            _ => before.clone(),
         };
         let host = &mut self.host;
         let changes = telemetry::changes(before, after, |item| why.not(item, |asked| host.explain(asked, now)))?;
-        let handed_on = handed_on.unwrap_or(batch);
         Ok(TelemetryEvent {
             signal: SignalName(step.signal),
             file,

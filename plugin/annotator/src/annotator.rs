@@ -2,6 +2,8 @@
 
 mod items;
 
+use std::collections::BTreeMap;
+
 use crate::config::{Config, Fault, SpanMarking};
 use crate::counters::{Counter, Counters};
 use crate::entry::{Entry, ExpiryRecord, Record};
@@ -135,7 +137,8 @@ impl Annotator {
     /// Reads one webhook. Changes nothing but counters.
     pub fn receive(&mut self, source: &str, webhook: &Webhook, now: Nanos) -> Receipt {
         let Some(config) = &self.config else { return Receipt::not_now("the plugin is not configured") };
-        Receiver { config, state: &self.state, counters: &mut self.counters, now }.receive(source, webhook)
+        Receiver { config, state: &self.state, counters: &mut self.counters, now, said: BTreeMap::new() }
+            .receive(source, webhook)
     }
 
     /// Takes entries into the state: the only way in.

@@ -2,13 +2,16 @@
 
 mod decide;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::authentic;
 use crate::config::{Config, Source};
 use crate::counters::Counters;
 use crate::digest;
-use crate::entry::{DeliveryRecord, Entry, Record};
+use crate::entry::{DeliveryRecord, Entry, IncidentRecord, Record};
+use crate::incident::Key;
 use crate::reach::Reach;
 use crate::sources::{self, Event, Fault, Reading};
 use crate::state::{State, View};
@@ -28,6 +31,8 @@ pub(crate) struct Receiver<'a> {
     pub(crate) state: &'a State,
     pub(crate) counters: &'a mut Counters,
     pub(crate) now: Nanos,
+    /// What this webhook said so far; a batch may speak of one incident twice.
+    pub(crate) said: BTreeMap<Key, Vec<IncidentRecord>>,
 }
 
 /// The body of a reply to a webhook that was taken.
@@ -152,6 +157,7 @@ impl Receiver<'_> {
                     self.counters.add("incidents.unmatched", &[("source", name)], 1);
                 }
             }
+            self.said.entry(record.incident.clone()).or_default().push(record.clone());
             let entry = Entry::of(&Record::Incident(Box::new(record)));
             if !entry.fits() {
                 return Receipt::plain(
@@ -174,7 +180,7 @@ impl Receiver<'_> {
     fn duplicate(&self, name: &str, events: &[Event]) -> Receipt {
         let mut receipt = Receipt::plain(200, "duplicate", "this delivery was taken before");
         for event in events {
-            let key = crate::incident::Key { source: name.to_owned(), id: event.id.clone() };
+            let key = Key { source: name.to_owned(), id: event.id.clone() };
             let state = self.state.view(&key, self.now).map(|view| view.state_name());
             receipt.transitions.push(Transition {
                 source: name.to_owned(),

@@ -165,12 +165,12 @@ impl State {
         View::of(incident, &self.registers(incident), now)
     }
 
-    /// The same, as it will stand when `record` too is merged.
+    /// The same, as it will stand when `records` of this incident too are merged.
     #[must_use]
-    pub fn view_with(&self, record: &IncidentRecord, now: Nanos) -> Option<View> {
-        let mut registers = self.registers(&record.incident);
-        registers.push(record);
-        View::of(&record.incident, &registers, now)
+    pub fn view_with(&self, incident: &Key, records: &[IncidentRecord], now: Nanos) -> Option<View> {
+        let mut registers = self.registers(incident);
+        registers.extend(records);
+        View::of(incident, &registers, now)
     }
 
     /// The incidents of which some entry says that they were merged into `target`.

@@ -190,6 +190,7 @@ fn services_beyond_the_limit_of_one_incident_are_cut() {
     let mut annotator = configured(r#", "limits": {"services_per_incident": 2}"#);
     let receipt = receive(&mut annotator, r#"{"action": "open", "id": "1", "services": ["a", "b", "c"]}"#, NOW);
     assert_eq!(receipt.transitions[0].services, ["a", "b"]);
+    assert!(receipt.body.contains("1 services beyond `limits.services_per_incident` left out"), "{}", receipt.body);
 }
 
 #[test]

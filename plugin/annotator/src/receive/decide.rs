@@ -35,7 +35,8 @@ struct Placed {
 pub(super) fn decide(receiver: &Receiver<'_>, name: &str, source: &Source, event: Event) -> Decision {
     let now = receiver.now;
     let key = Key { source: name.to_owned(), id: event.id.clone() };
-    let before = receiver.state.view(&key, now);
+    let said = receiver.said.get(&key).map(Vec::as_slice).unwrap_or_default();
+    let before = receiver.state.view_with(&key, said, now);
     let Some(record) = record(receiver, source, &key, before.as_ref(), &event) else {
         let transition = Transition {
             source: name.to_owned(),
@@ -52,11 +53,18 @@ pub(super) fn decide(receiver: &Receiver<'_>, name: &str, source: &Source, event
         };
         return Decision { record: None, transition, view: None };
     };
-    let after = receiver.state.view_with(&record, now);
+    let after = receiver.state.view_with(&key, &[said, std::slice::from_ref(&record)].concat(), now);
     let (kind, mut reason) = describe(&event, &record, before.as_ref(), after.as_ref());
     if let Some(time) = event.time.filter(|time| *time > ahead(now)) {
         let counts = Rfc3339(record.version.time);
         reason = format!("{reason} (its sender's clock is ahead: {} counts as {counts})", Rfc3339(time));
+    }
+    let named = |snapshot: &Snapshot| {
+        snapshot.services.as_ref().map_or(0, Vec::len).max(snapshot.targets.as_ref().map_or(0, Vec::len))
+    };
+    let cut = named(&event.snapshot).saturating_sub(named(&record.snapshot));
+    if cut > 0 {
+        reason = format!("{reason}, {cut} services beyond `limits.services_per_incident` left out");
     }
     if let Some(target) = &record.snapshot.merged_into {
         reason = format!("{reason}, merged into `{target}`");

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::{Change, Event, Fault, Reading};
 use crate::config::Target;
-use crate::fields::parse;
+use crate::fields::{Field, parse};
 use crate::incident::{IncidentKind, IncidentState, Severity, Snapshot};
 use crate::limits;
 use crate::text;
@@ -65,6 +65,8 @@ enum Named {
 
 pub(super) fn read(webhook: &Webhook) -> Result<Reading, Fault> {
     let body = parse(&webhook.body)?;
+    // Serde reads a struct from a list too, field by field.
+    Field::root(&body).members()?;
     let request: Request = serde_path_to_error::deserialize(&body).map_err(|error| {
         let path = error.path().to_string();
         let place = if path == "." { String::new() } else { format!("{path}: ") };
@@ -186,6 +188,7 @@ mod tests {
         };
         assert!(message(r#"{"action": "open", "id": "1", "sevrity": "high"}"#).contains("unknown field `sevrity`"));
         assert!(message(r#"{"action": "opne", "id": "1"}"#).starts_with("action: unknown variant `opne`"));
+        assert_eq!(message(r#"["open", "1"]"#), "the body: expected an object, found a list");
         assert_eq!(message(r#"{"action": "open", "id": " "}"#), "id: expected 1 to 256 bytes, found 0");
         assert_eq!(message(r#"{"action": "open", "id": "1", "at": "noon"}"#), "at: `noon` is not an RFC 3339 time");
     }

@@ -31,6 +31,27 @@ pub(super) fn check(config: &Config, taken_out: &dyn Fn(&[&str]) -> bool) -> Fin
     if !config.marking.is_on() {
         findings.warn(&["marking"], "marking is off: incidents are recorded and mark nothing", None);
     }
+    for (key, margin, usual) in [
+        ("lookback", config.window.lookback, "5m"),
+        ("grace", config.window.grace, "5m"),
+        ("keep_closed", config.window.keep_closed, "1h"),
+    ] {
+        if margin.nanos() >= limits::HORIZON {
+            let message =
+                "incidents are forgotten after 76 h: a longer margin has no effect, or marks nearly everything";
+            findings.warn(&["window", key], message, Some(&format!("{usual} is usual")));
+        }
+    }
+    for (alias, name) in &config.environments {
+        if alias != name && config.environments.contains_key(name) {
+            let message = format!("`{name}` is an alias itself; aliases are followed once");
+            findings.warn(
+                &["environments", alias],
+                &message,
+                Some("let each alias lead to the name that telemetry has"),
+            );
+        }
+    }
     if config.unmatched == Unmatched::All {
         let hint = "prefer rules under `services`; `gaps` lists what they miss";
         findings.warn(&["unmatched"], "an incident that matches no service will mark all telemetry", Some(hint));
@@ -179,6 +200,16 @@ fn service_rule(
             let at = ["services", &index, "to", &place.to_string(), "service"];
             findings.error(&at, "an empty `service.name` matches nothing", None);
         }
+    }
+    if name.as_deref().is_some_and(|name| name.trim().eq_ignore_ascii_case(names::STOCK_SERVICE)) {
+        let message = "PagerDuty gives every account a service of this name: it says nothing about what is broken";
+        findings.warn(&["services", &index, "name"], message, Some("name the real services, by `id`"));
+    }
+    let of_alerts =
+        source.as_ref().and_then(|source| config.sources.get(source)?.kind) == Some(SourceKind::Alertmanager);
+    if of_alerts {
+        let message = "alerts name services by labels: this rule never fits";
+        findings.warn(&["services", &index], message, Some("`service_labels` says which labels are read"));
     }
     let same = |other: &ServiceRule| other.source == *source && other.id == *id && other.name == *name;
     if config.services.iter().filter(|other| same(other)).count() > 1 {
