@@ -122,7 +122,8 @@ fn rustc_version() -> String {
 
 /// The instructions that every host has, and no path of this machine: the bytes must not differ from one to another.
 fn guest_flags(workspace: &Path) -> String {
-    let mut flags = vec!["-Ctarget-feature=+simd128".to_owned()];
+    // Stripping is in the profile too, where cargo forgets it for a package that has a level of its own.
+    let mut flags = vec!["-Ctarget-feature=+simd128".to_owned(), "-Cstrip=symbols".to_owned()];
     flags.push(format!("--remap-path-prefix={}=faultline", workspace.display()));
     for index in registry_indexes() {
         flags.push(format!("--remap-path-prefix={}=registry", index.display()));

@@ -107,16 +107,14 @@ mod tests {
     const NEW: &str = "53761b3453c9780ecdf483c8d9f03de71eb083131ba0be76996b3a2dca7271ad";
 
     fn pagerduty(secrets: &[&str], headers: &[&str]) -> Result<(), Rejection> {
-        let secrets: Vec<Secret> =
-            serde_json::from_value(secrets.iter().map(|secret| serde_json::json!(secret)).collect()).unwrap();
+        let secrets = secrets.iter().map(|secret| Secret::new((*secret).to_owned())).collect();
         let source = Source { kind: Some(SourceKind::Pagerduty), secrets, ..Source::default() };
         let headers = headers.iter().map(|value| ("x-pagerduty-signature".to_owned(), value.as_bytes().to_vec()));
         check(&source, &Webhook { headers: headers.collect(), body: BODY.into(), ..Webhook::default() })
     }
 
     fn manual(tokens: &[&str], header: Option<&str>) -> Result<(), Rejection> {
-        let tokens: Vec<Secret> =
-            serde_json::from_value(tokens.iter().map(|token| serde_json::json!(token)).collect()).unwrap();
+        let tokens = tokens.iter().map(|token| Secret::new((*token).to_owned())).collect();
         let source = Source { kind: Some(SourceKind::Manual), tokens, ..Source::default() };
         let headers = header.into_iter().map(|value| ("Authorization".to_owned(), value.as_bytes().to_vec()));
         check(&source, &Webhook { headers: headers.collect(), ..Webhook::default() })

@@ -11,21 +11,22 @@ mod switch;
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::Serialize;
+use serde_json::Value;
 
 pub use attributes::{Preset, Subject, Template};
-pub use check::Fault;
-pub(crate) use check::nearest;
 pub use duration::Duration;
 pub use secret::Secret;
 pub use switch::Switch;
 
+pub use crate::document::Fault;
+
+use crate::document::{Place, Read, choices, settings};
 use crate::incident::Severity;
 use crate::limits;
 
 /// The whole configuration. Every key has a default; with no source, nothing ever marks.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// `off` stops all marking at once; webhooks are still recorded.
     pub marking: Switch,
@@ -60,8 +61,7 @@ pub struct Config {
 }
 
 /// A sender of webhooks.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Default)]
 pub struct Source {
     /// The format of its payloads. Required.
     pub kind: Option<SourceKind>,
@@ -72,7 +72,6 @@ pub struct Source {
     /// The least severity that marks; `unknown` is below all. By default everything but `info` marks.
     pub min_severity: Option<Severity>,
     /// If any are given, one of these rules must fit for an incident to mark; the rest is recorded.
-    #[serde(rename = "match")]
     pub matching: Vec<Rule>,
     /// An incident that fits one of these rules is recorded and never marks. Default for `alertmanager`: the always-on
     /// alerts `Watchdog`, `InfoInhibitor` and `DeadMansSwitch`.
@@ -88,8 +87,7 @@ pub struct Source {
 }
 
 /// The formats of payloads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SourceKind {
     /// PagerDuty webhooks V3.
     Pagerduty,
@@ -103,16 +101,14 @@ pub enum SourceKind {
 ///
 /// Alerts have their labels. PagerDuty incidents have `urgency`, `priority`, `service`, `team`, `incident_type` and
 /// `escalation_policy`. `severity` and `kind` are there for all.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default)]
 pub struct Rule {
     /// Label to value, or to a list of values of which one must be equal.
     pub labels: BTreeMap<String, OneOrMany>,
 }
 
 /// A value, or several of which one is meant.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(untagged, expecting = "expected a string or a list of strings")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OneOrMany {
     /// `team: payments`
     One(String),
@@ -121,8 +117,7 @@ pub enum OneOrMany {
 }
 
 /// Leads from a service of the sender to services in telemetry.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Default)]
 pub struct ServiceRule {
     /// Only for incidents of this source; for those of all when absent.
     pub source: Option<String>,
@@ -135,22 +130,20 @@ pub struct ServiceRule {
 }
 
 /// A service as telemetry names it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, serde::Serialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Target {
     /// `service.name`, byte for byte.
     pub service: String,
     /// `service.namespace`; telemetry that has another one is not marked, telemetry without one is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
     /// `deployment.environment.name`; telemetry that has another one is not marked, telemetry without one is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub environment: Option<String>,
 }
 
 /// What an incident marks that matched no service.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Unmatched {
     /// Nothing; it is counted, and listed by `gaps`.
     #[default]
@@ -160,8 +153,7 @@ pub enum Unmatched {
 }
 
 /// Margins of the time that an incident marks: `[started - lookback, ended + grace]`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub struct WindowConfig {
     /// Before the start.
     pub lookback: Duration,
@@ -172,16 +164,14 @@ pub struct WindowConfig {
 }
 
 /// What to mark in traces.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Default)]
 pub struct Traces {
     /// Which spans.
     pub spans: SpanMarking,
 }
 
 /// Which spans of an affected service are marked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SpanMarking {
     /// All whose time overlaps the window.
     #[default]
@@ -193,16 +183,14 @@ pub enum SpanMarking {
 }
 
 /// What to mark in logs.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub struct Logs {
     /// Log records, by their time, or by the observed time when they have none.
     pub records: Switch,
 }
 
 /// What to mark in metrics.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub struct Metrics {
     /// Data points. An attribute on a data point makes a new series: needs `accept_identity_change`.
     pub points: Switch,
@@ -213,8 +201,7 @@ pub struct Metrics {
 }
 
 /// Bounds that may be moved; the others are in [`crate::limits`].
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub struct Limits {
     /// Bytes of a batch; larger ones are refused and pass unchanged.
     pub batch_bytes: usize,
@@ -226,6 +213,60 @@ pub struct Limits {
     pub alerts_per_webhook: usize,
     /// Services of one incident; the rest is cut, and the reply says so.
     pub services_per_incident: usize,
+}
+
+settings! {
+    Config {
+        "marking" => marking,
+        "prefix" => prefix,
+        "sources" => sources,
+        "services" => services,
+        "service_labels" => service_labels,
+        "environment_labels" => environment_labels,
+        "environments" => environments,
+        "match_normalized_names" => match_normalized_names,
+        "unmatched" => unmatched,
+        "carry_merged_services" => carry_merged_services,
+        "window" => window,
+        "traces" => traces,
+        "logs" => logs,
+        "metrics" => metrics,
+        "limits" => limits,
+    }
+    Source {
+        "kind" => kind,
+        "secrets" => secrets,
+        "tokens" => tokens,
+        "min_severity" => min_severity,
+        "match" => matching,
+        "unless" => unless,
+        "lease" => lease,
+        "attributes" => attributes,
+        "preset" => preset,
+        "unmatched" => unmatched,
+    }
+    ServiceRule { "source" => source, "id" => id, "name" => name, "to" => to }
+    WindowConfig { "lookback" => lookback, "grace" => grace, "keep_closed" => keep_closed }
+    Traces { "spans" => spans }
+    Logs { "records" => records }
+    Metrics {
+        "points" => points,
+        "accept_identity_change" => accept_identity_change,
+        "exemplars" => exemplars,
+    }
+    Limits {
+        "batch_bytes" => batch_bytes,
+        "webhook_bytes" => webhook_bytes,
+        "open_incidents" => open_incidents,
+        "alerts_per_webhook" => alerts_per_webhook,
+        "services_per_incident" => services_per_incident,
+    }
+}
+
+choices! {
+    SourceKind { "pagerduty" => Pagerduty, "alertmanager" => Alertmanager, "manual" => Manual }
+    Unmatched { "ignore" => Ignore, "all" => All }
+    SpanMarking { "all" => All, "entry-and-error" => EntryAndError, "off" => Off }
 }
 
 // === impl Config ===
@@ -274,7 +315,48 @@ impl Source {
     }
 }
 
+// === impl Rule ===
+
+impl Read for Rule {
+    fn read(at: &Place<'_>) -> Option<Self> {
+        Some(Self { labels: at.object(&["labels"])?.required("labels")? })
+    }
+}
+
+// === impl Target ===
+
+impl Read for Target {
+    fn read(at: &Place<'_>) -> Option<Self> {
+        let object = at.object(&["service", "namespace", "environment"])?;
+        Some(Self {
+            service: object.required("service")?,
+            namespace: object.get("namespace").flatten(),
+            environment: object.get("environment").flatten(),
+        })
+    }
+}
+
 // === impl OneOrMany ===
+
+/// Fits nothing: the stand-in for what cannot be read.
+impl Default for OneOrMany {
+    fn default() -> Self {
+        Self::Many(Vec::new())
+    }
+}
+
+impl Read for OneOrMany {
+    fn read(at: &Place<'_>) -> Option<Self> {
+        match at.value() {
+            Value::String(one) => Some(Self::One(one.clone())),
+            Value::Array(_) => Read::read(at).map(Self::Many),
+            _ => {
+                at.wrong("a string or a list of strings");
+                None
+            }
+        }
+    }
+}
 
 impl OneOrMany {
     /// Whether one of the values is `value`.

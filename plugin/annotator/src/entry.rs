@@ -4,7 +4,9 @@
 //! struct. Entries of other versions and kinds are kept as they are and handed on, so that a newer and an older program
 //! can share a journal; for the same reason the bytes of an entry are kept beside what was read from them.
 
-use serde::{Deserialize, Serialize};
+mod read;
+
+use serde::Serialize;
 
 use crate::digest;
 use crate::incident::{IncidentState, Key, Snapshot};
@@ -24,7 +26,7 @@ pub struct Entry {
 }
 
 /// What an entry of this version says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Record {
     /// One transition of one incident.
@@ -36,7 +38,7 @@ pub enum Record {
 }
 
 /// One transition of one incident.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct IncidentRecord {
     /// When the webhook was received.
     pub received: Nanos,
@@ -56,7 +58,7 @@ pub struct IncidentRecord {
 }
 
 /// The order of the transitions of one incident: the greatest wins.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Version {
     /// Event time, at most five minutes after receipt.
     pub time: Nanos,
@@ -69,7 +71,7 @@ pub struct Version {
 }
 
 /// A webhook was taken in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DeliveryRecord {
     /// When it was received.
     pub received: Nanos,
@@ -80,7 +82,7 @@ pub struct DeliveryRecord {
 }
 
 /// The end of a lease was reported.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ExpiryRecord {
     /// When it was noticed.
     pub received: Nanos,
@@ -89,12 +91,6 @@ pub struct ExpiryRecord {
     pub incident: Key,
     /// The lease that ran out.
     pub lease_until: Nanos,
-}
-
-/// Just what entries of this version have in common, whatever their kind.
-#[derive(Deserialize)]
-struct Common {
-    received: Option<Nanos>,
 }
 
 // === impl Entry ===
@@ -113,13 +109,18 @@ impl Entry {
     /// Reads the record; `None` for another version or kind, and for what is not an entry at all.
     #[must_use]
     pub fn record(&self) -> Option<Record> {
-        serde_json::from_slice(self.json()?).ok()
+        self.read().1
     }
 
     /// When it was received; also for unknown kinds of this version.
     #[must_use]
     pub fn received(&self) -> Option<Nanos> {
-        serde_json::from_slice::<Common>(self.json()?).ok()?.received
+        self.read().0
+    }
+
+    /// [`received`](Self::received) and [`record`](Self::record) at once.
+    pub(crate) fn read(&self) -> (Option<Nanos>, Option<Record>) {
+        self.json().map_or((None, None), read::read)
     }
 
     /// Whether it is within the bounds of one entry.
@@ -158,7 +159,13 @@ fn printable(incident: &Key) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::Value;
+
     use super::*;
+    use crate::config::Target;
+    use crate::incident::{IncidentKind, ServiceReference, Severity};
 
     fn delivery() -> Record {
         Record::Delivery(DeliveryRecord { received: 7, source: "pd".to_owned(), digest: "d".to_owned() })
@@ -170,6 +177,78 @@ mod tests {
         assert_eq!(entry.bytes, br#"1 {"kind":"delivery","received":7,"source":"pd","digest":"d"}"#);
         assert_eq!(entry.record(), Some(delivery()));
         assert_eq!(entry.received(), Some(7));
+    }
+
+    #[test]
+    fn every_field_of_an_incident_is_read_as_it_was_written() {
+        let target = Target { service: "cart".to_owned(), namespace: Some("shop".to_owned()), environment: None };
+        let whole = Snapshot {
+            kind: Some(IncidentKind::Deployment),
+            severity: Some(Severity::High),
+            title: Some("title".to_owned()),
+            url: Some("https://example.com".to_owned()),
+            display: Some("#1".to_owned()),
+            started: Some(1),
+            services: Some(vec![ServiceReference { id: Some("P1".to_owned()), name: None }]),
+            targets: Some(vec![target]),
+            labels: BTreeMap::from([("team".to_owned(), "shop".to_owned())]),
+            merged_into: Some("2".to_owned()),
+            reopened: true,
+            test: true,
+        };
+        for (snapshot, state) in [(whole, IncidentState::Merged), (Snapshot::default(), IncidentState::Triggered)] {
+            let record = Record::Incident(Box::new(IncidentRecord {
+                received: 7,
+                incident: Key { source: "pd".to_owned(), id: "1".to_owned() },
+                version: Version { time: 5, rank: state.rank(), sequence: 6, digest: "d".to_owned() },
+                timed: true,
+                state,
+                lease_until: 9,
+                snapshot,
+            }));
+            assert_eq!(Entry::of(&record).record(), Some(record));
+        }
+        let expiry = Record::Expiry(ExpiryRecord {
+            received: 7,
+            incident: Key { source: "pd".to_owned(), id: "1".to_owned() },
+            lease_until: 9,
+        });
+        assert_eq!(Entry::of(&expiry).record(), Some(expiry));
+    }
+
+    /// Scenario: any one field of an incident's entry is missing or of another type.
+    /// Guarantees: what must be there must be right; the entry is kept, not applied.
+    #[test]
+    fn a_record_with_a_wrong_field_is_not_read() {
+        let good = serde_json::json!({"kind": "incident", "received": 7, "source": "pd", "id": "1",
+            "version": {"time": 5, "rank": 1, "sequence": 6, "digest": "d"}, "timed": true, "state": "triggered",
+            "lease_until": 9, "snapshot": {"title": "t", "labels": {"a": "b"}}});
+        let read = |value: &Value| {
+            let bytes = format!("1 {value}").into_bytes();
+            Entry { key: "x".to_owned(), bytes }.record()
+        };
+        assert!(read(&good).is_some());
+        let pointers = [
+            "/kind",
+            "/received",
+            "/source",
+            "/id",
+            "/version",
+            "/version/rank",
+            "/version/digest",
+            "/timed",
+            "/state",
+            "/lease_until",
+            "/snapshot",
+            "/snapshot/title",
+            "/snapshot/labels",
+            "/snapshot/labels/a",
+        ];
+        for pointer in pointers {
+            let mut wrong = good.clone();
+            *wrong.pointer_mut(pointer).unwrap() = serde_json::json!([1]);
+            assert_eq!(read(&wrong), None, "{pointer}");
+        }
     }
 
     #[test]

@@ -1,4 +1,6 @@
 //! Reads fields of a webhook's JSON; every error names the field's path.
+//!
+//! The functions are not inlined: each is called from dozens of places, none of which is hot.
 
 use serde_json::Value;
 
@@ -50,6 +52,7 @@ impl<'a> Field<'a> {
         Self { path: String::new(), value: Some(value) }
     }
 
+    #[inline(never)]
     pub(crate) fn get(&self, name: &str) -> Self {
         let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
         Self { path, value: self.value.and_then(|value| value.get(name)) }
@@ -61,16 +64,19 @@ impl<'a> Field<'a> {
     }
 
     /// Text that must be there.
+    #[inline(never)]
     pub(crate) fn text(&self) -> Result<&'a str, String> {
         self.value.and_then(Value::as_str).ok_or_else(|| self.expected("a string"))
     }
 
     /// Text that may be absent or null.
+    #[inline(never)]
     pub(crate) fn optional_text(self) -> Result<Option<&'a str>, String> {
         self.optional().map(|field| field.text()).transpose()
     }
 
     /// An id: text, or a number as some senders write it. Control characters are taken out: ids reach terminals.
+    #[inline(never)]
     pub(crate) fn id(&self) -> Result<String, String> {
         let id = match self.value {
             Some(Value::String(text)) => crate::text::clean(text, usize::MAX),
@@ -84,6 +90,7 @@ impl<'a> Field<'a> {
     }
 
     /// A time that may be absent, null, or Go's zero time.
+    #[inline(never)]
     pub(crate) fn time(self) -> Result<Option<Nanos>, String> {
         let Some(field) = self.optional() else { return Ok(None) };
         let text = field.text()?;
@@ -95,6 +102,7 @@ impl<'a> Field<'a> {
     }
 
     /// A list that must be there.
+    #[inline(never)]
     pub(crate) fn list(&self) -> Result<Vec<Self>, String> {
         let list = self.value.and_then(Value::as_array).ok_or_else(|| self.expected("a list"))?;
         let element = |(index, value)| Self { path: format!("{}[{index}]", self.path), value: Some(value) };
@@ -102,6 +110,7 @@ impl<'a> Field<'a> {
     }
 
     /// The members of an object that must be there.
+    #[inline(never)]
     pub(crate) fn members(&self) -> Result<Vec<(&'a String, Self)>, String> {
         let members = self.value.and_then(Value::as_object).ok_or_else(|| self.expected("an object"))?;
         Ok(members.iter().map(|(name, _)| (name, self.get(name))).collect())
@@ -114,6 +123,7 @@ impl<'a> Field<'a> {
     }
 
     /// The error for a field that is not what it should be.
+    #[inline(never)]
     pub(crate) fn expected(&self, what: &str) -> String {
         let path = if self.path.is_empty() { "the body" } else { &self.path };
         let found = match self.value {

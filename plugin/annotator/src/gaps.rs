@@ -1,6 +1,6 @@
 //! What the configuration leaves out, with a rule that would close the gap.
 
-use crate::config::nearest;
+use crate::document::nearest;
 use crate::incident::ServiceReference;
 use crate::reach::normalize;
 use crate::status::Status;

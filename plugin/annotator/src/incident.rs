@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::config::Target;
+use crate::document::{Place, Read};
 use crate::time::Nanos;
 
 /// Which incident: the configured source and the id in the incident tool.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Key {
     /// The configured source.
     pub source: String,
@@ -18,7 +19,7 @@ pub struct Key {
 }
 
 /// What an incident is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum IncidentKind {
     /// People work on it.
@@ -33,7 +34,7 @@ pub enum IncidentKind {
 }
 
 /// How far an incident has come, as its source says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum IncidentState {
     /// Open, nobody has answered.
@@ -47,7 +48,7 @@ pub enum IncidentState {
 }
 
 /// How bad it is. The order is that of urgency, so that the maximum comes first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
     /// The sender's word for it is not one that we know; never guessed.
@@ -66,19 +67,18 @@ pub enum Severity {
 }
 
 /// A service as the sender refers to it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ServiceReference {
     /// Its id there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// Its name there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
 
 /// What one event says of an incident. What it leaves out is taken from the other events of that incident.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Snapshot {
     /// What it is.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -129,6 +129,13 @@ impl fmt::Display for Key {
 // === impl IncidentKind ===
 
 impl IncidentKind {
+    const ALL: [Self; 4] = [Self::Incident, Self::Alert, Self::Deployment, Self::Experiment];
+
+    /// The kind of that name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// The name in messages and attributes.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -141,9 +148,22 @@ impl IncidentKind {
     }
 }
 
+impl Read for IncidentKind {
+    fn read(at: &Place<'_>) -> Option<Self> {
+        at.choice(&Self::ALL.map(|kind| (kind.name(), kind)))
+    }
+}
+
 // === impl IncidentState ===
 
 impl IncidentState {
+    const ALL: [Self; 4] = [Self::Triggered, Self::Acknowledged, Self::Resolved, Self::Merged];
+
+    /// The state of that name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+
     /// The name in messages.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -175,6 +195,13 @@ impl IncidentState {
 // === impl Severity ===
 
 impl Severity {
+    const ALL: [Self; 6] = [Self::Unknown, Self::Info, Self::Low, Self::Medium, Self::High, Self::Critical];
+
+    /// The severity of that name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|severity| severity.name() == name)
+    }
+
     /// The name in messages and attributes.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -199,6 +226,12 @@ impl Severity {
             "p5" | "sev5" | "info" | "none" => Self::Info,
             _ => Self::Unknown,
         }
+    }
+}
+
+impl Read for Severity {
+    fn read(at: &Place<'_>) -> Option<Self> {
+        at.choice(&Self::ALL.map(|severity| (severity.name(), severity)))
     }
 }
 

@@ -4,8 +4,12 @@ mod alertmanager;
 mod manual;
 mod pagerduty;
 
+use std::collections::BTreeMap;
+
 use crate::config::{Limits, SourceKind};
 use crate::incident::{IncidentState, Snapshot};
+use crate::limits;
+use crate::text;
 use crate::time::Nanos;
 use crate::webhook::Webhook;
 
@@ -70,6 +74,17 @@ pub(crate) fn read(kind: SourceKind, webhook: &Webhook, limits: &Limits) -> Resu
         SourceKind::Alertmanager => alertmanager::read(webhook, limits),
         SourceKind::Manual => manual::read(webhook),
     }
+}
+
+/// Labels as an incident keeps them: cleaned, cut, and no more than it may have.
+fn kept(labels: &mut dyn Iterator<Item = (&str, &str)>) -> BTreeMap<String, String> {
+    let cleaned = |text: &str| text::clean(text, limits::LABEL_BYTES_MAX);
+    let mut kept = BTreeMap::new();
+    // `collect` sorts before it inserts, for which each kind of map brings 7 kB of its own.
+    for (name, value) in labels.take(limits::LABELS_PER_INCIDENT_MAX) {
+        kept.insert(cleaned(name), cleaned(value));
+    }
+    kept
 }
 
 // === impl Fault ===

@@ -1,12 +1,11 @@
 //! Attributes that a source adds beside those of the prefix.
 
-use serde::de::{Deserialize, Deserializer, Error};
-
+use crate::document::{Place, Read, choices};
 use crate::incident::{IncidentKind, Snapshot};
 
 /// A text with placeholders: `{id}`, `{external_id}`, `{display}`, `{number}`, `{source}`, `{kind}`, `{state}`,
 /// `{severity}`, `{title}`, `{url}`, `{label:NAME}`. `{{` and `}}` are braces.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Template {
     parts: Vec<Part>,
 }
@@ -46,8 +45,7 @@ pub struct Subject<'a> {
 }
 
 /// A ready-made set of attributes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preset {
     /// The attributes of the Collector's earlier `webhookprocessor`, so that queries written for it go on working:
     /// `pagerduty.com.has_incident`, `pagerduty.com.active_incident` and `pagerduty.com.active_incident_url` for
@@ -127,9 +125,9 @@ impl Template {
     }
 }
 
-impl<'de> Deserialize<'de> for Template {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+impl Read for Template {
+    fn read(at: &Place<'_>) -> Option<Self> {
+        at.parse(Self::parse)
     }
 }
 
@@ -169,6 +167,10 @@ impl Field {
         };
         (!text.is_empty()).then_some(text)
     }
+}
+
+choices! {
+    Preset { "webhookprocessor" => Webhookprocessor }
 }
 
 // === impl Preset ===

@@ -1,8 +1,8 @@
 //! A length of time as people write it.
 
-use serde::de::{Deserialize, Deserializer, Error};
-
-use crate::time::Nanos;
+use crate::document::{Place, Read};
+use crate::text;
+use crate::time::{Nanos, parse_duration};
 
 /// A length of time: `90s`, `5m`, `1h30m`, `24h`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,12 +24,12 @@ impl Duration {
     }
 }
 
-impl<'de> Deserialize<'de> for Duration {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let refuse =
-            || D::Error::custom(format!("`{text}` is not a duration, expected for example `90s`, `5m` or `24h`"));
-        let duration: jiff::SignedDuration = text.parse().map_err(|_| refuse())?;
-        Nanos::try_from(duration.as_nanos()).map(Self).map_err(|_| refuse())
+impl Read for Duration {
+    fn read(at: &Place<'_>) -> Option<Self> {
+        at.parse(|text| {
+            parse_duration(text).map(Self).ok_or_else(|| {
+                format!("`{}` is not a duration, expected for example `90s`, `5m` or `24h`", text::clean(text, 64))
+            })
+        })
     }
 }

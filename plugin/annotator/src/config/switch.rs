@@ -1,8 +1,6 @@
 //! `on` or `off`.
 
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use crate::document::{Place, Read};
 
 /// `on` or `off`. `true` and `false` are read too: YAML 1.1 tools rewrite `on` to `true`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,8 +10,6 @@ pub enum Switch {
     /// `off`
     Off,
 }
-
-struct SwitchVisitor;
 
 // === impl Switch ===
 
@@ -25,28 +21,12 @@ impl Switch {
     }
 }
 
-impl<'de> Deserialize<'de> for Switch {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(SwitchVisitor)
-    }
-}
-
-impl Visitor<'_> for SwitchVisitor {
-    type Value = Switch;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("`on` or `off`")
-    }
-
-    fn visit_bool<E: Error>(self, on: bool) -> Result<Switch, E> {
-        Ok(if on { Switch::On } else { Switch::Off })
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Switch, E> {
-        match text {
-            "on" => Ok(Switch::On),
-            "off" => Ok(Switch::Off),
-            other => Err(E::unknown_variant(other, &["on", "off"])),
+impl Read for Switch {
+    fn read(at: &Place<'_>) -> Option<Self> {
+        match at.value().as_bool() {
+            Some(true) => Some(Self::On),
+            Some(false) => Some(Self::Off),
+            None => at.choice(&[("on", Self::On), ("off", Self::Off)]),
         }
     }
 }

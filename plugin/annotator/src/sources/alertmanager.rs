@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Change, Event, Fault, Reading};
+use super::{Change, Event, Fault, Reading, kept};
 use crate::config::Limits;
 use crate::digest;
 use crate::fields::{Field, parse};
@@ -63,7 +63,7 @@ fn event(alert: &Field<'_>) -> Result<Event, String> {
         url,
         display: name.map(|name| text::clean(name, limits::LABEL_BYTES_MAX)),
         started,
-        labels: kept(&labels),
+        labels: kept(&mut labels.iter().map(|(name, value)| (*name, *value))),
         ..Snapshot::default()
     };
     // Alertmanager gives no time of the notification. A firing alert is as old as its start; a resolved one ended at
@@ -73,18 +73,17 @@ fn event(alert: &Field<'_>) -> Result<Event, String> {
 }
 
 fn texts<'a>(object: &Field<'a>) -> Result<BTreeMap<&'a str, &'a str>, String> {
-    object.members()?.into_iter().map(|(name, value)| Ok((name.as_str(), value.text()?))).collect()
+    let mut texts = BTreeMap::new();
+    for (name, value) in object.members()? {
+        texts.insert(name.as_str(), value.text()?);
+    }
+    Ok(texts)
 }
 
 /// What Alertmanager versions before 0.17 do not send: a digest of the label set.
 fn fingerprint(labels: &BTreeMap<&str, &str>) -> String {
     let set: Vec<String> = labels.iter().map(|(name, value)| format!("{name}\u{0}{value}\u{0}")).collect();
     digest::short(set.concat().as_bytes())
-}
-
-fn kept(labels: &BTreeMap<&str, &str>) -> BTreeMap<String, String> {
-    let cleaned = |text: &str| text::clean(text, limits::LABEL_BYTES_MAX);
-    labels.iter().take(limits::LABELS_PER_INCIDENT_MAX).map(|(name, value)| (cleaned(name), cleaned(value))).collect()
 }
 
 #[cfg(test)]

@@ -8,10 +8,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde_json::Value;
 
-use super::{Change, Event, Fault, Reading};
+use super::{Change, Event, Fault, Reading, kept};
 use crate::config::Target;
+use crate::document::{Faults, Place, Read, choices};
 use crate::fields::{Field, parse};
 use crate::incident::{IncidentKind, IncidentState, Severity, Snapshot};
 use crate::limits;
@@ -20,8 +21,7 @@ use crate::time::{Nanos, parse_rfc3339};
 use crate::webhook::Webhook;
 
 /// A request of the manual source.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 struct Request {
     action: Action,
     /// 1 to 256 bytes; the incident's id.
@@ -38,17 +38,14 @@ struct Request {
     at: Option<String>,
     /// When it began; `at` when absent.
     started_at: Option<String>,
-    #[serde(default)]
     labels: BTreeMap<String, String>,
     /// The same on each attempt, where the caller repeats.
     delivery_id: Option<String>,
     /// Recorded, never marks.
-    #[serde(default)]
     test: bool,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug)]
 enum Action {
     Open,
     Acknowledge,
@@ -56,8 +53,7 @@ enum Action {
     Close,
 }
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged, expecting = "expected a service's name, or an object with `service`, `namespace` and `environment`")]
+#[derive(Clone, Debug)]
 enum Named {
     Name(String),
     Target(Target),
@@ -65,18 +61,79 @@ enum Named {
 
 pub(super) fn read(webhook: &Webhook) -> Result<Reading, Fault> {
     let body = parse(&webhook.body)?;
-    // Serde reads a struct from a list too, field by field.
     Field::root(&body).members()?;
-    let request: Request = serde_path_to_error::deserialize(&body).map_err(|error| {
-        let path = error.path().to_string();
-        let place = if path == "." { String::new() } else { format!("{path}: ") };
-        Fault::Malformed(format!("{place}{}", error.inner()))
-    })?;
+    let faults = Faults::default();
+    let request = Request::read(&Place::root(&body, &faults));
+    if let Some(fault) = faults.into_inner().into_iter().next() {
+        let place = path(&fault.pointer);
+        return Err(Fault::Malformed(if place.is_empty() {
+            fault.message
+        } else {
+            format!("{place}: {}", fault.message)
+        }));
+    }
+    // Whatever is missing is a fault.
+    let request = request.ok_or_else(|| "the body is no request".to_owned())?;
     let delivery = request.delivery_id.clone();
     Ok(Reading::Events { delivery, events: vec![request.event()?], note: None })
 }
 
+/// A pointer as the errors of other senders' webhooks name places: `services[0].environment`.
+fn path(pointer: &str) -> String {
+    let mut path = String::new();
+    for part in pointer.split('/').skip(1) {
+        if part.bytes().all(|byte| byte.is_ascii_digit()) {
+            path.push_str(&format!("[{part}]"));
+        } else {
+            if !path.is_empty() {
+                path.push('.');
+            }
+            path.push_str(&text::clean(part, 64));
+        }
+    }
+    path
+}
+
+choices! {
+    Action { "open" => Open, "acknowledge" => Acknowledge, "update" => Update, "close" => Close }
+}
+
 // === impl Request ===
+
+impl Read for Request {
+    fn read(at: &Place<'_>) -> Option<Self> {
+        let object = at.object(&[
+            "action",
+            "id",
+            "title",
+            "severity",
+            "kind",
+            "services",
+            "url",
+            "display",
+            "at",
+            "started_at",
+            "labels",
+            "delivery_id",
+            "test",
+        ])?;
+        Some(Self {
+            action: object.required("action")?,
+            id: object.required("id")?,
+            title: object.get("title").flatten(),
+            severity: object.get("severity").flatten(),
+            kind: object.get("kind").flatten(),
+            services: object.get("services").flatten(),
+            url: object.get("url").flatten(),
+            display: object.get("display").flatten(),
+            at: object.get("at").flatten(),
+            started_at: object.get("started_at").flatten(),
+            labels: object.get("labels").unwrap_or_default(),
+            delivery_id: object.get("delivery_id").flatten(),
+            test: object.get("test").unwrap_or_default(),
+        })
+    }
+}
 
 impl Request {
     fn event(self) -> Result<Event, Fault> {
@@ -127,11 +184,7 @@ impl Request {
             started: read_time("started_at", started_at)?.or(time.filter(|_| opens)),
             services: None,
             targets,
-            labels: labels
-                .iter()
-                .take(limits::LABELS_PER_INCIDENT_MAX)
-                .map(|(name, value)| (cleaned(name), cleaned(value)))
-                .collect(),
+            labels: kept(&mut labels.iter().map(|(name, value)| (name.as_str(), value.as_str()))),
             merged_into: None,
             reopened: false,
             test,
@@ -147,6 +200,25 @@ fn read_time(field: &str, text: Option<String>) -> Result<Option<Nanos>, String>
 }
 
 // === impl Named ===
+
+impl Default for Named {
+    fn default() -> Self {
+        Self::Name(String::new())
+    }
+}
+
+impl Read for Named {
+    fn read(at: &Place<'_>) -> Option<Self> {
+        match at.value() {
+            Value::String(name) => Some(Self::Name(name.clone())),
+            Value::Object(_) => Target::read(at).map(Self::Target),
+            _ => {
+                at.wrong("a service's name, or an object with `service`, `namespace` and `environment`");
+                None
+            }
+        }
+    }
+}
 
 impl Named {
     fn target(self) -> Target {
@@ -189,6 +261,9 @@ mod tests {
         assert!(message(r#"{"action": "open", "id": "1", "sevrity": "high"}"#).contains("unknown field `sevrity`"));
         assert!(message(r#"{"action": "opne", "id": "1"}"#).starts_with("action: unknown variant `opne`"));
         assert_eq!(message(r#"["open", "1"]"#), "the body: expected an object, found a list");
+        assert_eq!(message(r#"{"action": "open"}"#), "missing field `id`");
+        let nested = r#"{"action": "open", "id": "1", "services": ["cart", {"service": "pay", "environment": 7}]}"#;
+        assert_eq!(message(nested), "services[1].environment: expected a string, found `7`");
         assert_eq!(message(r#"{"action": "open", "id": " "}"#), "id: expected 1 to 256 bytes, found 0");
         assert_eq!(message(r#"{"action": "open", "id": "1", "at": "noon"}"#), "at: `noon` is not an RFC 3339 time");
     }

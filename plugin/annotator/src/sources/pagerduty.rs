@@ -2,7 +2,9 @@
 //!
 //! Source: PagerDuty developer documentation, "V3 Webhooks overview". People's names are not read.
 
-use super::{Change, Event, Fault, Reading};
+use std::collections::BTreeMap;
+
+use super::{Change, Event, Fault, Reading, kept};
 use crate::fields::{Field, parse};
 use crate::incident::{IncidentKind, IncidentState, ServiceReference, Severity, Snapshot};
 use crate::limits;
@@ -137,7 +139,7 @@ fn services(data: &Field<'_>) -> Result<Vec<ServiceReference>, String> {
 }
 
 /// What rules under `match` and `unless` may ask for.
-fn labels(data: &Field<'_>) -> Result<std::collections::BTreeMap<String, String>, String> {
+fn labels(data: &Field<'_>) -> Result<BTreeMap<String, String>, String> {
     let team = match data.get("teams").optional() {
         Some(teams) => teams.list()?.first().map(|team| team.get("summary").optional_text()).transpose()?.flatten(),
         None => None,
@@ -150,10 +152,7 @@ fn labels(data: &Field<'_>) -> Result<std::collections::BTreeMap<String, String>
         ("incident_type", data.get("incident_type").get("name").optional_text()?),
         ("team", team),
     ];
-    Ok(named
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), text::clean(value?, limits::LABEL_BYTES_MAX))))
-        .collect())
+    Ok(kept(&mut named.into_iter().filter_map(|(name, value)| Some((name, value?)))))
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ impl Slot {
 
 impl Held {
     pub(super) fn read(entry: &Entry) -> (Slot, Self) {
-        let record = entry.record();
+        let (received, record) = entry.read();
         let slot = match &record {
             Some(Record::Incident(record)) => {
                 let register = match (record.state.is_terminal(), record.timed) {
@@ -65,7 +65,6 @@ impl Held {
             Some(Record::Expiry(record)) => Slot::Expiry(record.incident.clone(), record.lease_until),
             None => Slot::Foreign(entry.key.clone()),
         };
-        let received = entry.received();
         (slot, Self { entry: entry.clone(), received, record })
     }
 

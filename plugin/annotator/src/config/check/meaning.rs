@@ -1,8 +1,7 @@
 //! What a configuration that reads well can still have wrong.
 
-use super::pointer::Pointer;
-use super::{Fault, nearest};
 use crate::config::{Config, ServiceRule, Source, SourceKind, Unmatched};
+use crate::document::{Fault, join, nearest};
 use crate::limits;
 use crate::names;
 
@@ -13,8 +12,10 @@ pub(super) struct Findings {
     pub(super) warnings: Vec<Fault>,
 }
 
-/// `taken_out` tells whether something at that place, or below it, was a fault already and is missing for that reason.
-pub(super) fn check(config: &Config, taken_out: &dyn Fn(&[&str]) -> bool) -> Findings {
+/// `is_faulty` tells whether what stands at a place, or below it, was a fault already, and is missing for that reason.
+pub(super) fn check(config: &Config, is_faulty: &dyn Fn(&str) -> bool) -> Findings {
+    let taken_out = |at: &[&str]| is_faulty(&pointer(at));
+    let taken_out: &dyn Fn(&[&str]) -> bool = &taken_out;
     let mut findings = Findings::default();
     prefix(config, &mut findings);
     for (name, source) in &config.sources {
@@ -255,21 +256,25 @@ fn limits(config: &Config, findings: &mut Findings) {
 // === impl Findings ===
 
 impl Findings {
+    // Not inlined, or the forty calls would be 25 kB.
+    #[inline(never)]
     fn error(&mut self, at: &[&str], message: &str, hint: Option<&str>) {
         self.errors.push(fault(at, message, hint));
     }
 
+    #[inline(never)]
     fn warn(&mut self, at: &[&str], message: &str, hint: Option<&str>) {
         self.warnings.push(fault(at, message, hint));
     }
 }
 
 fn fault(at: &[&str], message: &str, hint: Option<&str>) -> Fault {
-    let mut pointer = Pointer::default();
-    for part in at {
-        pointer.push((*part).to_owned());
-    }
-    Fault { pointer: pointer.to_string(), message: message.to_owned(), hint: hint.map(str::to_owned) }
+    Fault { pointer: pointer(at), message: message.to_owned(), hint: hint.map(str::to_owned) }
+}
+
+#[inline(never)]
+fn pointer(parts: &[&str]) -> String {
+    parts.iter().fold(String::new(), |pointer, part| join(&pointer, part))
 }
 
 #[cfg(test)]
