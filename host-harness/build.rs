@@ -1,4 +1,5 @@
-//! Builds the guest that the binary carries, so that `cargo run` needs no command before it.
+//! Builds the guests: the component that the binary carries, so that `cargo run` needs no command before it, and the core
+//! module that the tests hold equal to it.
 
 use std::env;
 use std::fs;
@@ -7,12 +8,27 @@ use std::process::Command;
 
 use wasm_metadata::AddMetadata;
 
-const TARGET: &str = "wasm32-wasip2";
 const PACKAGE: &str = "faultline-component";
+/// What cargo calls the result, on every target.
 const FILE: &str = "faultline_component.wasm";
+
+/// One package, two targets.
+const GUESTS: [Guest; 2] = [
+    Guest { target: "wasm32-wasip2", name: "faultline.wasm", variable: "FAULTLINE_COMPONENT" },
+    Guest { target: "wasm32-unknown-unknown", name: "faultline-core.wasm", variable: "FAULTLINE_CORE" },
+];
 
 /// What `faultline replay` plays when it is given no scenario; named in `src/scenario/bundled.rs` too.
 const BUNDLED_SCENARIO: &str = "tests/scenarios/a_pagerduty_incident_marks_checkout_until_it_is_resolved";
+
+/// One build of the plugin.
+struct Guest {
+    target: &'static str,
+    /// The file in `target/guests`.
+    name: &'static str,
+    /// Tells the path to the crate and its tests.
+    variable: &'static str,
+}
 
 /// What the outer cargo sets for its own compiler, and what would change the guest or make it build somewhere else.
 const NOT_FOR_THE_GUEST: [&str; 6] = [
@@ -30,11 +46,19 @@ fn main() {
     for watched in ["plugin", "wit", "Cargo.lock", "Cargo.toml", "rust-toolchain.toml", BUNDLED_SCENARIO] {
         println!("cargo::rerun-if-changed={}", workspace.join(watched).display());
     }
-    make_sure_of_target();
-    let component = build(&workspace);
-    // Somebody may clean `target/guests` alone.
-    println!("cargo::rerun-if-changed={}", component.display());
-    println!("cargo::rustc-env=FAULTLINE_COMPONENT={}", component.display());
+    for guest in &GUESTS {
+        make_sure_of_target(guest.target);
+    }
+    let target_directory = build(&workspace);
+    for guest in &GUESTS {
+        let built = target_directory.join(guest.target).join("release").join(FILE);
+        let named = target_directory.join(guest.name);
+        describe(&built, &named).unwrap_or_else(|error| panic!("cannot describe {}: {error:#}", built.display()));
+        tell_size(guest, &named);
+        // Somebody may clean `target/guests` alone.
+        println!("cargo::rerun-if-changed={}", named.display());
+        println!("cargo::rustc-env={}={}", guest.variable, named.display());
+    }
 }
 
 fn workspace() -> PathBuf {
@@ -47,22 +71,22 @@ fn variable(name: &str) -> String {
 }
 
 /// Where rustup does not install by itself what `rust-toolchain.toml` names, the target is missing on a fresh machine.
-fn make_sure_of_target() {
-    let libraries = sysroot().join("lib/rustlib").join(TARGET).join("lib");
+fn make_sure_of_target(target: &str) {
+    let libraries = sysroot().join("lib/rustlib").join(target).join("lib");
     if libraries.is_dir() {
         return;
     }
-    let added = Command::new("rustup").args(["target", "add", TARGET]).current_dir(workspace()).status();
+    let added = Command::new("rustup").args(["target", "add", target]).current_dir(workspace()).status();
     let reason = match added {
         Ok(status) if status.success() && libraries.is_dir() => return,
-        Ok(status) => format!("`rustup target add {TARGET}` ended with {status}"),
-        Err(error) => format!("`rustup target add {TARGET}` could not be started: {error}"),
+        Ok(status) => format!("`rustup target add {target}` ended with {status}"),
+        Err(error) => format!("`rustup target add {target}` could not be started: {error}"),
     };
     panic!(
         "\n\nThe plugin is WebAssembly, and this Rust toolchain has no libraries for it.\n\
          {reason}.\n\n\
-         Type, in the folder of the workspace:\n\n    rustup target add {TARGET}\n\n\
-         Without rustup: install the package of your system that holds Rust's standard library for {TARGET}.\n"
+         Type, in the folder of the workspace:\n\n    rustup target add {target}\n\n\
+         Without rustup: install the package of your system that holds Rust's standard library for {target}.\n"
     );
 }
 
@@ -74,41 +98,41 @@ fn sysroot() -> PathBuf {
     PathBuf::from(String::from_utf8_lossy(&output.stdout).trim())
 }
 
+/// Builds for all targets at once, which cargo does side by side; answers with the target directory.
 fn build(workspace: &Path) -> PathBuf {
     // Neither the outer target directory, which cargo holds locked, nor OUT_DIR, of which clippy has another one.
     let target_directory = workspace.join("target/guests");
-    let component = target_directory.join(TARGET).join("release").join(FILE);
-
     let mut cargo = Command::new(variable("CARGO"));
     cargo
-        .args(["build", "--release", "--package", PACKAGE, "--target", TARGET, "--target-dir"])
+        .args(["build", "--release", "--package", PACKAGE, "--target-dir"])
         .arg(&target_directory)
         .current_dir(workspace);
+    for guest in &GUESTS {
+        cargo.args(["--target", guest.target]);
+    }
     for name in NOT_FOR_THE_GUEST {
         cargo.env_remove(name);
     }
     cargo.env("CARGO_ENCODED_RUSTFLAGS", guest_flags(workspace));
-    let output = cargo.output().unwrap_or_else(|error| panic!("cannot start cargo for the guest: {error}"));
+    let output = cargo.output().unwrap_or_else(|error| panic!("cannot start cargo for the guests: {error}"));
     if !output.status.success() {
         panic!(
-            "\n\n{}\nThe plugin did not build for {TARGET} (see above). If the compiler misses `core` or `std`, type:\n\n    \
-             rustup target add {TARGET}\n",
-            String::from_utf8_lossy(&output.stderr)
+            "\n\n{}\nThe plugin did not build (see above). If the compiler misses `core` or `std`, type:\n\n    \
+             rustup target add {}\n",
+            String::from_utf8_lossy(&output.stderr),
+            GUESTS.map(|guest| guest.target).join(" ")
         );
     }
-    let named = target_directory.join("faultline.wasm");
-    describe(&component, &named).unwrap_or_else(|error| panic!("cannot describe {}: {error:#}", component.display()));
-    tell_size(&named);
-    named
+    target_directory
 }
 
 /// Writes into the file what it was built from, which stripping has taken out; `faultline inspect` shows it.
-fn describe(component: &Path, named: &Path) -> anyhow::Result<()> {
+fn describe(built: &Path, named: &Path) -> anyhow::Result<()> {
     let mut metadata = AddMetadata::default();
     metadata.language.push(("Rust".to_owned(), "2024".to_owned()));
     metadata.processed_by.push(("rustc".to_owned(), rustc_version()));
     metadata.sdk.push(("faultline".to_owned(), variable("CARGO_PKG_VERSION")));
-    fs::write(named, metadata.to_wasm(&fs::read(component)?)?)?;
+    fs::write(named, metadata.to_wasm(&fs::read(built)?)?)?;
     Ok(())
 }
 
@@ -144,8 +168,8 @@ fn registry_indexes() -> Vec<PathBuf> {
 }
 
 /// Only `cargo build -vv` shows it: as a warning it would come back with every build. `faultline inspect` tells it too.
-fn tell_size(component: &Path) {
-    if let Ok(metadata) = fs::metadata(component) {
-        println!("faultline.wasm: {} bytes ({TARGET}, release)", metadata.len());
+fn tell_size(guest: &Guest, file: &Path) {
+    if let Ok(metadata) = fs::metadata(file) {
+        println!("{}: {} bytes ({}, release)", guest.name, metadata.len(), guest.target);
     }
 }

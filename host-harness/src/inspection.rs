@@ -1,4 +1,6 @@
-//! What is in a component, read without running or compiling it.
+//! What is in a component or a core module, read without running or compiling it.
+
+mod core_module;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,9 +12,14 @@ use wasmparser::{Parser, Payload};
 use wit_parser::decoding::{DecodedWasm, decode};
 use wit_parser::{Function, Handle, Resolve, Type, TypeDefKind, WorldItem, WorldKey};
 
-/// What is in a component.
+use crate::wasm_file::Kind;
+use core_module::CoreModule;
+
+/// What is in a plugin file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Inspection {
+    /// `component` or `module`.
+    pub kind: Kind,
     /// The size of the file.
     pub bytes: usize,
     /// What it offers.
@@ -23,23 +30,37 @@ pub struct Inspection {
     pub built_with: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-/// An interface of a component, or a function that belongs to none.
+/// An interface, or something that belongs to none: of a component a function, of a core module anything.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Interface {
     /// For example `faultline:incident/processor@0.1.0`.
     pub name: String,
-    /// Its functions as WIT, for example `open: func(now: unix-nanos) -> list<incident>`; none when it has only types.
+    /// Its functions: of a component as WIT, for example `open: func(now: unix-nanos) -> list<incident>`, and none when it
+    /// has only types; of a core module as that has them, for example `open: func(i64) -> i32`.
     pub functions: Vec<String>,
 }
 
 // === impl Inspection ===
 
 impl Inspection {
-    /// Reads a component.
+    /// Reads a component or a core module.
     ///
     /// # Errors
-    /// When `bytes` are not a well-formed component.
+    /// When `bytes` are neither, or not well-formed.
     pub fn new(bytes: &[u8]) -> anyhow::Result<Self> {
+        match Kind::of(bytes) {
+            Some(Kind::Component) => Self::of_component(bytes),
+            Some(Kind::Module) => {
+                let CoreModule { exports, imports } = CoreModule::read(bytes)?;
+                let (kind, bytes, built_with) = (Kind::Module, bytes.len(), built_with(bytes)?);
+                Ok(Self { kind, bytes, exports, imports, built_with })
+            }
+            Some(Kind::Unknown) => bail!("it is {}", Kind::Unknown),
+            None => bail!("it is not WebAssembly"),
+        }
+    }
+
+    fn of_component(bytes: &[u8]) -> anyhow::Result<Self> {
         let (resolve, world) = match decode(bytes)? {
             DecodedWasm::Component(resolve, world) => (resolve, world),
             DecodedWasm::WitPackage(..) => bail!("it holds only WIT, no code"),
@@ -49,6 +70,7 @@ impl Inspection {
             items.filter_map(|(key, item)| Interface::new(&resolve, key, item)).collect()
         };
         Ok(Self {
+            kind: Kind::Component,
             bytes: bytes.len(),
             exports: interfaces(&mut world.exports.iter()),
             imports: interfaces(&mut world.imports.iter()),

@@ -2,10 +2,13 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 const MAGIC: &[u8; 4] = b"\0asm";
 
 /// A kind of WebAssembly file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// A component: has typed interfaces, and can be a plugin.
     Component,

@@ -2,6 +2,7 @@
 //!
 //! `BLESS=1` rewrites what is expected, from the component; the other builds must equal it even then.
 
+mod core_host;
 mod native;
 mod support;
 
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use core_host::CoreBuild;
 use faultline::guest::{EMBEDDED, GuestBuild, Limits};
 use faultline::plugin::Build;
 use faultline::report::{Lines, Report};
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
     let component =
         GuestBuild::new(EMBEDDED, Limits::default(), support::cache()).expect("the embedded component compiles");
     let component = Arc::new(component);
+    let core = Arc::new(CoreBuild::new(Limits::default().memory_bytes).expect("the core module compiles"));
     let folders = folders();
     let count = folders.len();
     let mut trials = vec![Trial::test("no_scenario_was_lost", move || {
@@ -46,8 +49,10 @@ fn main() -> ExitCode {
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let (build, place) = (component.clone(), folder.clone());
         trials.push(Trial::test(format!("{name}::component"), move || component_is_as_expected(&*build, &place)));
-        let build = component.clone();
-        trials.push(Trial::test(format!("{name}::native"), move || native_is_as_the_component(&*build, &folder)));
+        let (build, place) = (component.clone(), folder.clone());
+        trials.push(Trial::test(format!("{name}::native"), move || is_as_the_component(&Native, &*build, &place)));
+        let (build, other) = (component.clone(), core.clone());
+        trials.push(Trial::test(format!("{name}::core"), move || is_as_the_component(&*other, &*build, &folder)));
     }
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -75,10 +80,11 @@ fn component_is_as_expected(build: &dyn Build, folder: &Path) -> Result<(), Fail
     same(&expected, &played.ndjson)
 }
 
-/// Scenario: the annotator, compiled for this machine, plays the folder beside the component.
+/// Scenario: another build, the annotator compiled for this machine or the core module, plays the folder beside the
+/// component.
 /// Guarantees: both print the same and hand on the same bytes at each step.
-fn native_is_as_the_component(component: &dyn Build, folder: &Path) -> Result<(), Failed> {
-    let (expected, found) = (play(component, folder)?, play(&Native, folder)?);
+fn is_as_the_component(build: &dyn Build, component: &dyn Build, folder: &Path) -> Result<(), Failed> {
+    let (expected, found) = (play(component, folder)?, play(build, folder)?);
     same(&expected.ndjson, &found.ndjson)?;
     if expected.handed_on != found.handed_on {
         return Err("the builds print the same but hand on different bytes".into());

@@ -1,0 +1,191 @@
+//! `faultline-core.wasm` is what a host without the component model needs: alone, complete, and of bounded memory.
+
+mod core_host;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::LazyLock;
+
+use core_host::{Contract, CoreBuild, Flat};
+use faultline::host::{Host, Processed};
+use faultline::journal::MemoryJournal;
+use faultline::plugin::{Build, Outcome, Plugin, Signal, Webhook};
+use faultline::time::{Nanos, SECOND};
+use faultline_test_support::Generator;
+use wasmtime::{ExternType, ValType};
+
+const CONFIG: &str = r#"{"sources": {"manual": {"kind": "manual", "tokens": ["manual-test-token"]}}}"#;
+const OPEN: &str = r#"{"action": "open", "id": "1", "title": "broken", "severity": "high", "services": ["checkout"]}"#;
+const NOW: Nanos = 1_772_359_260 * SECOND;
+/// Enough for the plugin and small batches.
+const MEMORY_BYTES: usize = 16 * 1024 * 1024;
+const SPANS: usize = 512;
+/// Until here memory grows to what the largest batch needs.
+const BATCHES_BEFORE: usize = 20;
+const BATCHES: usize = 200;
+/// Bytes of the two files. They are fetched, cached and compiled by proxies and collectors, some of them at every start.
+const COMPONENT_BYTES_MAX: u64 = 600_000;
+const CORE_BYTES_MAX: u64 = 560_000;
+/// WebAssembly's memory grows by pages of this many bytes.
+const PAGE_BYTES: usize = 64 * 1024;
+
+static BUILD: LazyLock<CoreBuild> =
+    LazyLock::new(|| CoreBuild::new(512 * 1024 * 1024).expect("the core module compiles"));
+
+fn open() -> Webhook {
+    Webhook {
+        method: "POST".to_owned(),
+        url: "/webhooks/manual".to_owned(),
+        headers: vec![("Authorization".to_owned(), b"Bearer manual-test-token".to_vec())],
+        body: OPEN.as_bytes().to_vec(),
+    }
+}
+
+fn spans(items: usize, seed: u64) -> Vec<u8> {
+    let services = vec!["checkout".to_owned()];
+    let generator = Generator { items, services, seed, from: NOW - 60 * SECOND, until: NOW, ..Generator::default() };
+    generator.bytes(faultline_test_support::Signal::Traces)
+}
+
+/// What linker and bindings generator leave behind besides; the last ends with the generator's version.
+const LEFTOVERS: [&str; 3] = ["__data_end", "__heap_base", "cabi_realloc_wit_bindgen_"];
+
+/// What the module must export, and of which type, according to the WIT.
+fn exports(contract: &Contract) -> BTreeMap<String, String> {
+    let mut exports = BTreeMap::from([
+        ("memory".to_owned(), "memory".to_owned()),
+        ("cabi_realloc".to_owned(), "(i32, i32, i32, i32) -> i32".to_owned()),
+    ]);
+    for function in contract.functions() {
+        let parameters = function.flat().into_iter().map(|flat| match flat {
+            Flat::I32 => "i32",
+            Flat::I64 => "i64",
+        });
+        let parameters: Vec<_> = parameters.collect();
+        exports.insert(function.export.clone(), format!("({}) -> i32", parameters.join(", ")));
+        if let Some(post) = &function.post {
+            exports.insert(post.clone(), "(i32)".to_owned());
+        }
+    }
+    exports
+}
+
+fn type_of(export: &ExternType) -> String {
+    let list = |types: &mut dyn Iterator<Item = ValType>| types.map(|ty| ty.to_string()).collect::<Vec<_>>().join(", ");
+    match export {
+        ExternType::Func(function) => {
+            let results = list(&mut function.results());
+            let arrow = if results.is_empty() { "" } else { " -> " };
+            format!("({}){arrow}{results}", list(&mut function.params()))
+        }
+        ExternType::Memory(_) => "memory".to_owned(),
+        other => format!("{other:?}"),
+    }
+}
+
+/// Scenario: a host that has nothing to give loads the module.
+/// Guarantees: nothing is asked of it.
+#[test]
+fn the_core_module_imports_nothing() {
+    let imports: Vec<_> =
+        BUILD.module().imports().map(|import| format!("{}.{}", import.module(), import.name())).collect();
+    assert!(imports.is_empty(), "{imports:?}");
+}
+
+/// Scenario: a host binds the module by hand, from the WIT.
+/// Guarantees: all functions of the world are there with the types of the canonical ABI, and nothing else is.
+#[test]
+fn the_core_module_exports_the_world_and_no_more() {
+    let mut found: BTreeMap<String, String> =
+        BUILD.module().exports().map(|export| (export.name().to_owned(), type_of(&export.ty()))).collect();
+    found.retain(|name, _| !LEFTOVERS.iter().any(|leftover| name.starts_with(leftover)));
+    assert_eq!(found, exports(BUILD.contract()));
+}
+
+/// Scenario: both builds are made as the README says.
+/// Guarantees: neither is larger than it may be; what a dependency adds is seen when it is added.
+#[test]
+fn no_build_is_larger_than_it_may_be() {
+    for (name, file, bytes_max) in [
+        ("faultline.wasm", PathBuf::from(env!("FAULTLINE_COMPONENT")), COMPONENT_BYTES_MAX),
+        ("faultline-core.wasm", core_host::file(), CORE_BYTES_MAX),
+    ] {
+        let bytes = fs::metadata(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display())).len();
+        assert!(bytes <= bytes_max, "{name} has {bytes} bytes, at most {bytes_max} are allowed");
+    }
+}
+
+/// Scenario: one instance marks many batches.
+/// Guarantees: its memory stays where the first of them took it. Fails with the feature `wee_alloc`.
+#[test]
+fn memory_does_not_grow_with_the_number_of_batches() {
+    let mut plugin = BUILD.plugin().expect("an instance can be made");
+    plugin.configure(CONFIG, "test").unwrap().expect("the configuration is valid");
+    let receipt = plugin.receive("manual", &open(), NOW).unwrap();
+    plugin.merge(&receipt.entries, NOW).unwrap().expect("the entries are taken");
+    let batches: Vec<_> = (0..8).map(|seed| spans(SPANS, seed)).collect();
+    let mut mark = |count: usize| {
+        for batch in batches.iter().cycle().take(count) {
+            let outcome = plugin.process(Signal::Traces, batch, NOW);
+            assert!(matches!(outcome, Ok(Outcome::Replaced(_))), "{outcome:.200?}");
+        }
+        plugin.memory_bytes()
+    };
+    let before = mark(BATCHES_BEFORE);
+    let after = mark(BATCHES);
+    let grown = (after - before) / BATCHES;
+    println!("{SPANS} spans a batch: {before} bytes after {BATCHES_BEFORE} batches, then {grown} a batch");
+    assert!(after <= before + PAGE_BYTES, "memory grew from {before} to {after} bytes, {grown} a batch");
+}
+
+/// Scenario: the guests are built as the README says.
+/// Guarantees: the allocator that leaks is in none of them.
+#[test]
+fn the_default_build_is_without_wee_alloc() {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--locked", "--package", "faultline-component", "--prefix", "none"])
+        .args(["--edges", "normal", "--target", "wasm32-unknown-unknown"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo starts");
+    let tree = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(tree.contains("faultline-annotator "), "{tree}");
+    assert!(!tree.contains("wee_alloc"), "{tree}");
+}
+
+/// Scenario: a batch needs more memory than the instance may have.
+/// Guarantees: the trap costs the marks of that batch; a new instance has the state, and marks the next.
+#[test]
+fn a_trap_of_the_core_module_costs_one_batch() {
+    let build = BUILD.with_memory(MEMORY_BYTES);
+    let mut host = match Host::new(&build, CONFIG.to_owned(), MemoryJournal::default(), "test", NOW) {
+        Ok((host, _warnings)) => host,
+        Err(error) => panic!("the host cannot be set up: {error:?}"),
+    };
+    assert_eq!(host.receive("manual", &open(), NOW).unwrap().status, 202);
+    let processed = host.process(Signal::Traces, &spans(32_768, 1), NOW).unwrap();
+    assert!(matches!(processed, Processed::Trapped(_)), "{processed:.200?}");
+    let processed = host.process(Signal::Traces, &spans(8, 1), NOW).unwrap();
+    assert!(matches!(processed, Processed::Answered(Outcome::Replaced(_))), "{processed:.200?}");
+}
+
+/// Scenario: a host goes on with an instance that has trapped.
+/// Guarantees: it is told so; the instance is not entered.
+#[test]
+fn an_instance_that_trapped_is_not_entered_again() {
+    let build = BUILD.with_memory(MEMORY_BYTES);
+    let mut plugin = build.plugin().expect("an instance can be made");
+    plugin.process(Signal::Traces, &spans(32_768, 1), NOW).expect_err("that batch does not fit");
+    let trap = plugin.counters().expect_err("the instance is gone");
+    assert_eq!(trap.reason, "the instance has trapped before");
+}
+
+/// Scenario: a module of another memory limit than the plugin needs.
+/// Guarantees: that is said when an instance is made.
+#[test]
+fn a_limit_below_what_the_core_module_needs_is_an_error_at_the_start() {
+    assert!(BUILD.with_memory(4096).instantiate().is_err());
+}
