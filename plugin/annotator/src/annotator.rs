@@ -193,7 +193,7 @@ impl Annotator {
     #[must_use]
     pub fn open(&self, now: Nanos) -> Vec<Status> {
         let mut open: Vec<Status> = self.statuses(now).filter(|status| status.view.is_open()).collect();
-        open.sort_by(|left, right| left.order().cmp(&right.order()));
+        open.sort_unstable_by(|left, right| left.order().cmp(&right.order()));
         open
     }
 
@@ -216,7 +216,7 @@ impl Annotator {
         let Some(config) = &self.config else { return Vec::new() };
         let item = Item { environment: item.environment.map(|name| config.environment(name)), ..item };
         let mut statuses: Vec<Status> = self.statuses(now).collect();
-        statuses.sort_by(|left, right| left.order().cmp(&right.order()));
+        statuses.sort_unstable_by(|left, right| left.order().cmp(&right.order()));
         let mut explanations: Vec<(bool, Explanation)> =
             statuses.iter().map(|status| (status.concerns(item.service), status.explain(item))).collect();
         explanations.sort_by_key(|(concerns, explanation)| (!explanation.marks, !concerns));

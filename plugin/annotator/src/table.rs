@@ -111,7 +111,7 @@ impl Table {
                 marking.push((view, windows, reach));
             }
         }
-        marking.sort_by(|(left, ..), (right, ..)| order(left).cmp(&order(right)));
+        marking.sort_unstable_by(|(left, ..), (right, ..)| order(left).cmp(&order(right)));
         for (view, windows, reach) in marking {
             table.add(config, view, windows, reach);
         }
