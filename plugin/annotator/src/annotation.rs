@@ -4,7 +4,9 @@
 //! one byte, so an attribute differs between spans, log records, points and exemplars in its first byte only: all four
 //! forms share their offsets.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
+
+use crate::key_filter::KeyFilter;
 
 /// The value of an attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,15 +33,15 @@ pub struct Group {
 /// key the item lacks.
 #[derive(Clone, Debug, Default)]
 pub struct Annotation {
-    keys: Vec<String>,
-    /// Bit `n` is set when a key has `n` bytes, the last bit when a key has more. Most keys on an item are told apart
-    /// from ours by this alone.
-    key_lengths: u64,
+    attributes: Vec<(String, Value)>,
+    /// Most keys on an item are told apart from ours by this alone.
+    filter: KeyFilter,
     groups: Vec<CompiledGroup>,
     /// Where each attribute lies in each of `forms`.
     stretches: Vec<Range<usize>>,
-    /// All attributes after one another, once for each [`AttributesField`].
-    forms: [Vec<u8>; AttributesField::ALL.len()],
+    /// All attributes after one another, once for each [`AttributesField`]. Shared, so that who keeps one can tell at a
+    /// glance whether another is the same.
+    forms: [Arc<[u8]>; AttributesField::ALL.len()],
     /// The same with the marker of each group only.
     markers: Option<Box<Annotation>>,
 }
@@ -113,61 +115,74 @@ impl Annotation {
 
     fn of(groups: &[Group]) -> Self {
         let mut annotation = Self::default();
+        let mut forms: [Vec<u8>; AttributesField::ALL.len()] = Default::default();
         for group in groups {
-            annotation.push_group(group);
+            annotation.push_group(group, &mut forms);
         }
+        annotation.forms = forms.map(Arc::from);
         annotation
     }
 
-    fn push_group(&mut self, group: &Group) {
+    fn push_group(&mut self, group: &Group, forms: &mut [Vec<u8>]) {
         let Some((marker, _)) = group.attributes.first() else { return };
-        let first = self.keys.len();
+        let first = self.attributes.len();
         for (key, value) in &group.attributes {
             if self.find(key.as_bytes()).is_none() {
-                self.push_attribute(key, value);
+                self.push_attribute(key, value, forms);
             }
         }
         if let Some(marker) = self.find(marker.as_bytes()) {
-            self.groups.push(CompiledGroup { marker, attributes: first..self.keys.len() });
+            self.groups.push(CompiledGroup { marker, attributes: first..self.attributes.len() });
         }
     }
 
-    fn push_attribute(&mut self, key: &str, value: &Value) {
+    fn push_attribute(&mut self, key: &str, value: &Value, forms: &mut [Vec<u8>]) {
         let key_value = encode_key_value(key, value);
-        for (field, form) in AttributesField::ALL.into_iter().zip(&mut self.forms) {
+        for (field, form) in AttributesField::ALL.into_iter().zip(forms) {
             let start = form.len();
             push_delimited(form, field.tag(), &key_value);
             if field == AttributesField::One {
                 self.stretches.push(start..form.len());
             }
         }
-        self.key_lengths |= length_bit(key.len());
-        self.keys.push(key.to_owned());
+        self.filter = self.filter.with(key.as_bytes());
+        self.attributes.push((key.to_owned(), value.clone()));
+    }
+
+    /// Tells keys from ours.
+    #[inline]
+    pub(crate) fn filter(&self) -> KeyFilter {
+        self.filter
     }
 
     /// The index of a key of ours.
     #[inline]
     pub(crate) fn find(&self, key: &[u8]) -> Option<usize> {
-        if self.key_lengths & length_bit(key.len()) == 0 {
+        if !self.filter.may_be(key) {
             return None;
         }
-        self.keys.iter().position(|ours| ours.as_bytes() == key)
+        self.attributes.iter().position(|(ours, _)| ours.as_bytes() == key)
+    }
+
+    /// Whether an item with the keys `present` has the marker of every group, of which there is one at least.
+    #[inline]
+    pub(crate) fn is_kept_out(&self, present: &Present) -> bool {
+        !self.groups.is_empty() && self.groups.iter().all(|group| present.has(group.marker))
     }
 
     /// All attributes in the form for `field`.
     #[inline]
-    pub(crate) fn whole(&self, field: AttributesField) -> &[u8] {
-        match (field, &self.forms) {
-            (AttributesField::One, [form, ..])
-            | (AttributesField::Six, [_, form, ..])
-            | (AttributesField::Seven, [_, _, form, _])
-            | (AttributesField::Nine, [.., form]) => form,
-        }
+    pub(crate) fn whole(&self, field: AttributesField) -> &Arc<[u8]> {
+        field.of(&self.forms)
     }
 
-    /// Passes to `add`, in order, each attribute that an item with the keys `present` gets.
-    pub(crate) fn select(&self, field: AttributesField, present: &Present, mut add: impl FnMut(&[u8])) -> Addition {
-        let form = self.whole(field);
+    /// All attributes as they were given, in order.
+    pub(crate) fn attributes(&self) -> &[(String, Value)] {
+        &self.attributes
+    }
+
+    /// Passes to `add`, in order, the index of each attribute that an item with the keys `present` gets.
+    pub(crate) fn select(&self, present: &Present, mut add: impl FnMut(usize)) -> Addition {
         let mut added = false;
         let mut kept_out = 0;
         for group in &self.groups {
@@ -176,10 +191,8 @@ impl Annotation {
                 continue;
             }
             for index in group.attributes.clone().filter(|index| !present.has(*index)) {
-                if let Some(bytes) = self.stretches.get(index).and_then(|stretch| form.get(stretch.clone())) {
-                    add(bytes);
-                    added = true;
-                }
+                add(index);
+                added = true;
             }
         }
         if added {
@@ -189,6 +202,12 @@ impl Annotation {
         } else {
             Addition::NothingAbsent
         }
+    }
+
+    /// The attribute with that index in the form for `field`.
+    pub(crate) fn one(&self, field: AttributesField, index: usize) -> &[u8] {
+        let stretch = self.stretches.get(index).cloned().unwrap_or_default();
+        self.whole(field).get(stretch).unwrap_or_default()
     }
 }
 
@@ -209,7 +228,33 @@ impl AttributesField {
         }
     }
 
-    const fn tag(self) -> u8 {
+    /// Its element of what there is one of for each field.
+    #[inline]
+    pub(crate) const fn of<T>(self, all: &[T; 4]) -> &T {
+        let [one, six, seven, nine] = all;
+        match self {
+            Self::One => one,
+            Self::Six => six,
+            Self::Seven => seven,
+            Self::Nine => nine,
+        }
+    }
+
+    /// The same, to be changed.
+    #[inline]
+    pub(crate) const fn of_mut<T>(self, all: &mut [T; 4]) -> &mut T {
+        let [one, six, seven, nine] = all;
+        match self {
+            Self::One => one,
+            Self::Six => six,
+            Self::Seven => seven,
+            Self::Nine => nine,
+        }
+    }
+
+    /// The tag of an attribute there: one byte.
+    #[inline]
+    pub(crate) const fn tag(self) -> u8 {
         (self.number() as u8) << 3 | 2
     }
 }
@@ -248,12 +293,6 @@ impl Present {
     fn has(&self, index: usize) -> bool {
         self.words.get(index / 64).is_some_and(|word| word & 1 << (index % 64) != 0)
     }
-}
-
-/// The bit of [`Annotation::key_lengths`] for a key of `length` bytes.
-#[inline]
-fn length_bit(length: usize) -> u64 {
-    1 << length.min(63)
 }
 
 fn encode_key_value(key: &str, value: &Value) -> Vec<u8> {
@@ -304,7 +343,8 @@ mod tests {
             keys.insert(annotation.find(key.as_bytes()).unwrap());
         }
         let mut bytes = Vec::new();
-        let addition = annotation.select(AttributesField::Nine, &keys, |attribute| bytes.extend_from_slice(attribute));
+        let addition =
+            annotation.select(&keys, |index| bytes.extend_from_slice(annotation.one(AttributesField::Nine, index)));
         (addition, bytes)
     }
 

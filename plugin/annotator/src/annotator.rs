@@ -10,7 +10,7 @@ use crate::entry::{Entry, ExpiryRecord, Record};
 use crate::gaps::Gap;
 use crate::limits;
 use crate::naming;
-use crate::otlp::{Marking, Rewriter, Signal};
+use crate::otlp::{EditList, ItemMarks, Marking, Refusal, Rewriter, Signal, Tally};
 use crate::reach::Reach;
 use crate::receive::{Receiver, merged_into};
 use crate::state::{Extent, Merged, Standing, State, View};
@@ -105,8 +105,52 @@ impl Annotator {
 
     /// Marks one batch: an OTLP export request of that signal, as protobuf.
     pub fn process(&mut self, signal: Signal, batch: &[u8], now: Nanos) -> Outcome {
+        let marked = self.walk(signal, batch, now, |rewriter, marking, table, tally| {
+            rewriter.rewrite(signal, batch, marking, table, tally)
+        });
+        match marked {
+            Ok(None) => Outcome::Unchanged,
+            Ok(Some(bytes)) => Outcome::Replaced(bytes),
+            Err(reason) => Outcome::Refused(reason),
+        }
+    }
+
+    /// What [`Annotator::process`] would change, as edits for the caller to make; none when it would change nothing.
+    /// Counted as `process` counts.
+    ///
+    /// # Errors
+    /// The batch is refused: byte offset and reason.
+    pub fn edits(&mut self, signal: Signal, batch: &[u8], now: Nanos) -> Result<EditList, String> {
+        let edits = self.walk(signal, batch, now, |rewriter, marking, table, tally| {
+            let edits = rewriter.edits(signal, batch, marking, table, tally)?;
+            Ok((!edits.is_empty()).then_some(edits))
+        });
+        edits.map(Option::unwrap_or_default)
+    }
+
+    /// What [`Annotator::process`] would add, by the positions of the items; nothing when it would change nothing. Counted
+    /// as `process` counts.
+    ///
+    /// # Errors
+    /// The batch is refused: byte offset and reason.
+    pub fn marks(&mut self, signal: Signal, batch: &[u8], now: Nanos) -> Result<ItemMarks, String> {
+        let marks = self.walk(signal, batch, now, |rewriter, marking, table, tally| {
+            let marks = rewriter.marks(signal, batch, marking, table, tally)?;
+            Ok((!marks.items.is_empty()).then_some(marks))
+        });
+        marks.map(Option::unwrap_or_default)
+    }
+
+    /// Calls `handle` if there is anything to mark, and counts what became of the batch: `None` is unchanged.
+    fn walk<T>(
+        &mut self,
+        signal: Signal,
+        batch: &[u8],
+        now: Nanos,
+        handle: impl FnOnce(&mut Rewriter, &Marking, &mut Table, &mut Tally) -> Result<Option<T>, Refusal>,
+    ) -> Result<Option<T>, String> {
         self.refresh(now);
-        let Some(config) = &self.config else { return Outcome::Unchanged };
+        let Some(config) = &self.config else { return Ok(None) };
         let items = self.items.of(signal);
         if self.table.is_idle() || !marks_signal(config, signal) {
             items.unchanged += 1;
@@ -115,23 +159,15 @@ impl Annotator {
             if items.unchanged % limits::SERVICES_SEEN_ONE_IN == 1 && batch.len() <= config.limits.batch_bytes {
                 let _: Result<(), _> = self.rewriter.visit_resources(signal, batch, &mut self.table);
             }
-            return Outcome::Unchanged;
+            return Ok(None);
         }
-        let marking = marking(config);
-        match self.rewriter.rewrite(signal, batch, &marking, &mut self.table, &mut items.tally) {
-            Ok(None) => {
-                items.unchanged += 1;
-                Outcome::Unchanged
-            }
-            Ok(Some(bytes)) => {
-                items.replaced += 1;
-                Outcome::Replaced(bytes)
-            }
-            Err(refusal) => {
-                items.refused += 1;
-                Outcome::Refused(refusal.to_string())
-            }
+        let handled = handle(&mut self.rewriter, &marking(config), &mut self.table, &mut items.tally);
+        match &handled {
+            Ok(None) => items.unchanged += 1,
+            Ok(Some(_)) => items.replaced += 1,
+            Err(_) => items.refused += 1,
         }
+        handled.map_err(|refusal| refusal.to_string())
     }
 
     /// Reads one webhook. Changes nothing but counters.

@@ -25,6 +25,7 @@ pub mod entry;
 mod fields;
 pub mod gaps;
 pub mod incident;
+mod key_filter;
 pub mod limits;
 pub mod names;
 mod naming;

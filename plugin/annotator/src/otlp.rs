@@ -1,20 +1,34 @@
 //! OTLP on the wire: walks an export request, asks which items are concerned, and adds attributes to those.
 //!
-//! Protobuf is never decoded into structures. One walk finds the places and gathers edits, a second pass copies what lies
-//! between; what is not ours leaves bit for bit as it came, unknown fields included. See [`Rewriter`].
+//! Protobuf is never decoded into structures. One walk finds the places and tells a sink what each item gets. Of this
+//! comes a new batch, in which what is not ours stands bit for bit as it came, unknown fields included; or a list of edits
+//! that makes the same of the batch ([`EditList`]); or the same by positions, for telemetry that was decoded
+//! ([`ItemMarks`]). See [`Rewriter`].
 
+pub mod applied;
 mod edits;
 mod identity;
+mod item_marks;
 mod items;
+mod keys;
+mod output;
+mod plain;
+#[doc(hidden)]
+pub mod planted;
 mod rewriter;
+mod sink;
 mod steps;
 mod walk;
 mod wire;
 
 use std::{fmt, ops::AddAssign};
 
-pub use self::rewriter::Rewriter;
 pub(crate) use self::wire::push_varint;
+pub use self::{
+    applied::EditList,
+    item_marks::{ItemMark, ItemMarks},
+    rewriter::Rewriter,
+};
 use crate::{annotation::Annotation, config::SpanMarking};
 
 /// The three kinds of OTLP telemetry.

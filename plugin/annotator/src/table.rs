@@ -36,6 +36,8 @@ pub struct Table {
     concern_of: BTreeMap<Vec<u32>, usize>,
     annotations: Vec<Annotation>,
     annotation_of: BTreeMap<(u64, u64), usize>,
+    /// The last answer; most items get the same as the one before.
+    recent: Option<Recent>,
     /// For combinations beyond [`limits::ANNOTATIONS_KEPT_MAX`].
     passing: Annotation,
     fitting: Vec<u32>,
@@ -52,6 +54,17 @@ pub struct Overflow {
     pub services: u64,
     /// Resources on which not all incidents could be marked.
     pub incidents: u64,
+}
+
+/// What the items of a concern get that lie between two times, whole.
+#[derive(Clone, Copy, Debug)]
+struct Recent {
+    concern: Concern,
+    /// Both included.
+    from: u64,
+    until: u64,
+    /// Index of the annotation; none outside of every window.
+    annotation: Option<usize>,
 }
 
 /// An incident that marks something.
@@ -174,29 +187,26 @@ impl Table {
         self.incidents.push(Marking::of(config, view, windows, environment));
     }
 
-    /// Notes a service that no rule leads to.
-    fn note(&mut self, service: &[u8]) {
-        if let Some(count) = self.without_rule.get_mut(service) {
-            *count += 1;
-        } else if self.without_rule.len() < limits::GAPS_MAX {
-            let end = service.len().min(limits::LABEL_BYTES_MAX);
-            self.without_rule.insert(service.get(..end).unwrap_or_default().to_vec(), 1);
-        } else {
-            self.overflow.services += 1;
-        }
-    }
-
-    /// Collects into `fitting` the incidents that concern the resource.
+    /// Collects into `fitting` the incidents that concern the resource, and notes its service if no rule leads to it.
+    #[inline(always)]
     fn collect_fitting(&mut self, resource: &ResourceIdentity<'_>) {
         let mut fitting = std::mem::take(&mut self.fitting);
         fitting.clear();
+        let named = resource.service.and_then(|service| self.by_service.get(service));
+        if let (None, Some(service)) = (named, resource.service) {
+            note(service, &mut self.without_rule, &mut self.overflow);
+        }
         let normalized = match resource.service {
             Some(service) if !self.by_normalized.is_empty() => {
                 self.by_normalized.get(&normalize(&String::from_utf8_lossy(service)))
             }
             _ => None,
         };
-        let named = resource.service.and_then(|service| self.by_service.get(service));
+        if named.is_none_or(Vec::is_empty) && normalized.is_none() && self.everything.is_empty() {
+            // So it is with most resources.
+            self.fitting = fitting;
+            return;
+        }
         for narrowed in named.into_iter().chain(normalized).chain([&self.everything]).flatten() {
             if self.fits(narrowed, resource) {
                 fitting.push(narrowed.incident);
@@ -222,9 +232,12 @@ impl Table {
             && agrees(&narrowed.environment, resource.environment.map(canonical))
     }
 
-    fn annotate(&mut self, concern: Concern, mask: u64) -> Option<&Annotation> {
+    /// Finds what an item gets, compiling it where it is new. The index of the annotation, none where it is not kept but
+    /// passing.
+    #[cold]
+    fn find_annotation(&mut self, concern: Concern, mask: u64) -> Option<usize> {
         if let Some(index) = self.annotation_of.get(&(concern.0, mask)) {
-            return self.annotations.get(*index);
+            return Some(*index);
         }
         let members = self.concerns.get(usize::try_from(concern.0).ok()?)?;
         let chosen = members
@@ -235,11 +248,46 @@ impl Table {
         let annotation = Annotation::compile(&compose(&self.prefix, chosen));
         if self.annotations.len() >= limits::ANNOTATIONS_KEPT_MAX {
             self.passing = annotation;
+            return None;
+        }
+        let index = self.annotations.len();
+        self.annotation_of.insert((concern.0, mask), index);
+        self.annotations.push(annotation);
+        Some(index)
+    }
+
+    /// Compares the item with every window of the concern.
+    #[cold]
+    fn annotate_anew(&mut self, concern: Concern, from: u64, until: u64) -> Option<&Annotation> {
+        let members = self.concerns.get(usize::try_from(concern.0).ok()?)?;
+        let mut mask = 0_u64;
+        let mut recent = Some(Recent { concern, from: 0, until: u64::MAX, annotation: None });
+        for (bit, incident) in members.iter().enumerate() {
+            let incident = usize::try_from(*incident).ok().and_then(|incident| self.incidents.get(incident));
+            for window in incident.into_iter().flat_map(|incident| &incident.windows) {
+                let end = window.until.unwrap_or(u64::MAX);
+                mask |= u64::from(until >= window.from && from <= end) << bit;
+                recent = recent.and_then(|recent| recent.beside(window.from, end, from, until));
+            }
+        }
+        let index = if mask == 0 { None } else { self.find_annotation(concern, mask) };
+        if mask != 0 && index.is_none() {
             return Some(&self.passing);
         }
-        self.annotation_of.insert((concern.0, mask), self.annotations.len());
-        self.annotations.push(annotation);
-        self.annotations.last()
+        self.recent = recent.map(|recent| Recent { annotation: index, ..recent });
+        self.annotations.get(index?)
+    }
+}
+
+/// Notes a service that no rule leads to.
+fn note(service: &[u8], without_rule: &mut BTreeMap<Vec<u8>, u64>, overflow: &mut Overflow) {
+    if let Some(count) = without_rule.get_mut(service) {
+        *count += 1;
+    } else if without_rule.len() < limits::GAPS_MAX {
+        let end = service.len().min(limits::LABEL_BYTES_MAX);
+        without_rule.insert(service.get(..end).unwrap_or_default().to_vec(), 1);
+    } else {
+        overflow.services += 1;
     }
 }
 
@@ -249,12 +297,8 @@ fn order(view: &View) -> (std::cmp::Reverse<Severity>, Nanos, &crate::incident::
 }
 
 impl Marks for Table {
+    #[inline(always)]
     fn concerning(&mut self, resource: &ResourceIdentity<'_>) -> Option<Concern> {
-        if let Some(service) = resource.service
-            && !self.by_service.contains_key(service)
-        {
-            self.note(service);
-        }
         self.collect_fitting(resource);
         if self.fitting.is_empty() {
             return None;
@@ -271,21 +315,32 @@ impl Marks for Table {
         u64::try_from(index).ok().map(Concern)
     }
 
+    #[inline]
     fn annotation(&mut self, concern: Concern, from: u64, until: u64) -> Option<&Annotation> {
-        let members = self.concerns.get(usize::try_from(concern.0).ok()?)?;
-        let mut mask = 0_u64;
-        for (bit, incident) in members.iter().enumerate() {
-            let windows = usize::try_from(*incident)
-                .ok()
-                .and_then(|incident| self.incidents.get(incident))
-                .map(|incident| &incident.windows);
-            let overlaps = windows
-                .into_iter()
-                .flatten()
-                .any(|window| until >= window.from && window.until.is_none_or(|end| from <= end));
-            mask |= u64::from(overlaps) << bit;
+        match self.recent {
+            Some(recent) if recent.concern == concern && recent.from <= from && until <= recent.until => {
+                self.annotations.get(recent.annotation?)
+            }
+            _ => self.annotate_anew(concern, from, until),
         }
-        if mask == 0 { None } else { self.annotate(concern, mask) }
+    }
+}
+
+// === impl Recent ===
+
+impl Recent {
+    /// Narrowed so that every item within stands to the window `[start, end]` as the item `[from, until]` does. None when
+    /// one end of the window lies inside the item: a shorter item next to it could stand otherwise.
+    fn beside(self, start: u64, end: u64, from: u64, until: u64) -> Option<Self> {
+        if end < from {
+            Some(Self { from: self.from.max(end + 1), ..self })
+        } else if until < start {
+            Some(Self { until: self.until.min(start - 1), ..self })
+        } else if start <= from && until <= end {
+            Some(Self { from: self.from.max(start), until: self.until.min(end), ..self })
+        } else {
+            None
+        }
     }
 }
 
@@ -328,5 +383,40 @@ impl Marking {
 
     fn id(&self) -> String {
         format!("{}:{}", self.source, self.external_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Scenario: every window and every two items of ten instants.
+    /// Guarantees: an item within what was remembered stands to the window as the item before it did.
+    #[test]
+    fn what_is_remembered_of_one_item_holds_for_all_within() {
+        let spans: Vec<(u64, u64)> = (0..10).flat_map(|from| (from..10).map(move |until| (from, until))).collect();
+        let whole = Recent { concern: Concern(0), from: 0, until: u64::MAX, annotation: None };
+        let mut remembered = 0;
+        for &(start, end) in &spans {
+            let overlaps = |(from, until): (u64, u64)| until >= start && from <= end;
+            for &item in &spans {
+                let Some(recent) = whole.beside(start, end, item.0, item.1) else { continue };
+                assert!(recent.from <= item.0 && item.1 <= recent.until, "the item itself lies within");
+                for &other in spans.iter().filter(|other| recent.from <= other.0 && other.1 <= recent.until) {
+                    remembered += 1;
+                    assert_eq!(overlaps(other), overlaps(item), "{other:?} beside {item:?} in {start} to {end}");
+                }
+            }
+        }
+        assert!(remembered > 1000);
+    }
+
+    #[test]
+    fn a_window_without_end_and_one_from_the_beginning_have_no_neighbours_beyond() {
+        let whole = Recent { concern: Concern(0), from: 0, until: u64::MAX, annotation: None };
+        let recent = whole.beside(5, u64::MAX, 7, 9).unwrap();
+        assert_eq!((recent.from, recent.until), (5, u64::MAX));
+        let recent = whole.beside(0, 5, 1, 2).unwrap();
+        assert_eq!((recent.from, recent.until), (0, 5));
     }
 }

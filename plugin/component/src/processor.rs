@@ -1,10 +1,12 @@
 //! `faultline:incident/processor`.
 
+use faultline_annotator::annotation::Value;
 use faultline_annotator::config::Fault;
 use faultline_annotator::{Outcome, Scope, otlp};
 
 use crate::bindings::exports::faultline::incident::processor::{
-    self, Affected, ConfigError, ConfigWarning, Guest, Signal, UnixNanos,
+    self, Affected, Attribute, AttributeValue, ConfigError, ConfigWarning, EditList, Guest, ItemMark, ItemMarks,
+    Signal, UnixNanos,
 };
 use crate::{Component, with_annotator};
 
@@ -31,6 +33,21 @@ impl Guest for Component {
             Outcome::Refused(reason) => processor::Outcome::Refused(reason),
         }
     }
+
+    fn edits(signal: Signal, batch: Vec<u8>, now: UnixNanos) -> Result<EditList, String> {
+        let otlp::EditList { edits, inserts } =
+            with_annotator(|annotator| annotator.edits(otlp_signal(signal), &batch, now))?;
+        Ok(EditList { edits, inserts })
+    }
+
+    fn marks(signal: Signal, batch: Vec<u8>, now: UnixNanos) -> Result<ItemMarks, String> {
+        let otlp::ItemMarks { sets, items } =
+            with_annotator(|annotator| annotator.marks(otlp_signal(signal), &batch, now))?;
+        Ok(ItemMarks {
+            sets: sets.into_iter().map(|set| set.into_iter().map(attribute).collect()).collect(),
+            items: items.into_iter().map(item_mark).collect(),
+        })
+    }
 }
 
 fn otlp_signal(signal: Signal) -> otlp::Signal {
@@ -39,6 +56,20 @@ fn otlp_signal(signal: Signal) -> otlp::Signal {
         Signal::Metrics => otlp::Signal::Metrics,
         Signal::Logs => otlp::Signal::Logs,
     }
+}
+
+fn attribute((key, value): (String, Value)) -> Attribute {
+    let value = match value {
+        Value::Text(text) => AttributeValue::Text(text),
+        Value::Flag(flag) => AttributeValue::Flag(flag),
+        Value::Texts(texts) => AttributeValue::Texts(texts),
+    };
+    Attribute { key, value }
+}
+
+fn item_mark(mark: otlp::ItemMark) -> ItemMark {
+    let otlp::ItemMark { resource, item, exemplar, attributes } = mark;
+    ItemMark { resource, item, exemplar, attributes }
 }
 
 fn config_error(fault: Fault) -> ConfigError {

@@ -3,6 +3,7 @@
 //! Nothing here knows the plugin. The oracle decodes with `prost`, edits plain structures and encodes again, so that it
 //! and the plugin can only agree by both being right.
 
+pub mod applier;
 pub mod generator;
 pub mod oracle;
 

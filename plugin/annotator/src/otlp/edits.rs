@@ -5,8 +5,12 @@
 //! nothing inside changed. Writing then copies the runs between the edits: no byte is moved twice, and every length that
 //! is written is as short as it can be.
 
+use std::sync::Arc;
+
 use super::{
-    Refusal,
+    EditList, Refusal,
+    planted::{self, Bug},
+    sink::{Insert, Place, Position, Sink, Staged},
     wire::{Delimited, push_varint, varint_width},
 };
 use crate::annotation::{Addition, Annotation, AttributesField, Present};
@@ -18,28 +22,16 @@ pub(super) struct Edits {
     /// What the edits insert.
     inserts: Vec<u8>,
     /// The whole annotation that was staged last, for each [`AttributesField`]: its neighbours mostly get the same.
-    recent: [Insert; AttributesField::ALL.len()],
+    recent: [Recent; AttributesField::ALL.len()],
     /// How many more bytes the result may have.
     room: u64,
 }
 
-/// A stretch of `inserts`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Insert {
-    start: u32,
-    length: u32,
-}
-
-/// Where to take back or fill in a length.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Place(usize);
-
-/// What an item gets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Staged {
-    Insert(Insert),
-    AlreadyMarked,
-    NothingAbsent,
+/// A whole annotation, and where it lies in `inserts`.
+#[derive(Debug, Default)]
+struct Recent {
+    form: Option<Arc<[u8]>>,
+    insert: Insert,
 }
 
 /// 16 bytes: there are two for each marked item.
@@ -66,8 +58,8 @@ const EDITS_KEPT_MAX: usize = 64 * 1024;
 /// Enough for 8,192 items of which each gets other attributes.
 const INSERTS_KEPT_MAX: usize = 2 * 1024 * 1024;
 
-const TOO_LARGE: &str = "result would be larger than 2 GiB, which is what protobuf allows";
-const NO_MEMORY: &str = "not enough memory";
+pub(super) const TOO_LARGE: &str = "result would be larger than 2 GiB, which is what protobuf allows";
+pub(super) const NO_MEMORY: &str = "not enough memory";
 
 // === impl Edits ===
 
@@ -87,59 +79,49 @@ impl Edits {
         self.edits.is_empty()
     }
 
-    /// Enters a message: leaves a place for its length.
-    #[inline]
-    pub(super) fn open(&mut self, message: &Delimited<'_>) -> Result<Place, Refusal> {
-        let place = Place(self.edits.len());
-        self.push(message.length_at, Change::Length { width: message.length_width() as u8, length: 0 })?;
-        Ok(place)
+    /// Forgets the edits, which have been made, and keeps what they inserted: those to come may insert it again.
+    pub(super) fn forget_made(&mut self) {
+        self.edits.clear();
     }
 
-    /// Leaves a message whose content became `grown` bytes longer. Answers by how many bytes it grew with its length: a
-    /// negative number where its writer padded the length by more than was added.
-    #[inline]
-    pub(super) fn close(&mut self, place: Place, message: &Delimited<'_>, grown: i64) -> Result<i64, Refusal> {
-        if self.edits.len() <= place.0 + 1 {
-            self.edits.truncate(place.0);
-            return Ok(0);
+    /// Appends to `output` the stretch of `batch` from `copied` to behind the last edit, with all edits made. Answers
+    /// where the stretch ends.
+    pub(super) fn write(&self, batch: &[u8], mut copied: usize, output: &mut Vec<u8>) -> usize {
+        for edit in &self.edits {
+            let at = edit.at as usize;
+            output.extend_from_slice(batch.get(copied..at).unwrap_or_default());
+            copied = at;
+            match edit.change {
+                Change::Length { width, length } => {
+                    push_varint(output, u64::from(length));
+                    copied += usize::from(width);
+                }
+                Change::Insert(insert) => output.extend_from_slice(self.bytes(insert)),
+            }
         }
-        let length = message.length() as i64 + grown;
-        let Ok(new_length) = u32::try_from(length) else {
-            return Err(Refusal { offset: message.length_at, reason: TOO_LARGE });
-        };
-        let width = message.length_width();
-        if let Some(edit) = self.edits.get_mut(place.0) {
-            edit.change = Change::Length { width: width as u8, length: new_length };
-        }
-        Ok(grown + varint_width(u64::from(new_length)) as i64 - width as i64)
+        copied
     }
 
-    /// Makes ready what an item at `offset` with the keys `present` gets from `annotation`.
-    #[inline]
-    pub(super) fn stage(
-        &mut self,
-        annotation: &Annotation,
-        field: AttributesField,
-        present: &Present,
-        offset: usize,
-    ) -> Result<Staged, Refusal> {
-        let whole = annotation.whole(field);
-        if !present.is_empty() {
-            return self.stage_selected(annotation, field, present, offset);
+    /// The edits for somebody else to make.
+    pub(super) fn list(&self) -> Result<EditList, Refusal> {
+        let no_memory = |_| Refusal { offset: 0, reason: NO_MEMORY };
+        let mut list = EditList::default();
+        list.edits.try_reserve_exact(self.edits.len() * EditList::NUMBERS_PER_EDIT).map_err(no_memory)?;
+        // Five bytes would do for each of the lengths, which are about half of the edits.
+        list.inserts.try_reserve_exact(self.inserts.len() + self.edits.len() * 5).map_err(no_memory)?;
+        list.inserts.extend_from_slice(&self.inserts);
+        for edit in &self.edits {
+            let (delete, insert) = match edit.change {
+                Change::Length { width, length } => {
+                    let start = list.inserts.len();
+                    push_varint(&mut list.inserts, u64::from(length));
+                    (u32::from(width), Insert::of(start..list.inserts.len()))
+                }
+                Change::Insert(insert) => (0, insert),
+            };
+            list.edits.extend_from_slice(&[edit.at, delete, insert.start, insert.length]);
         }
-        if whole.is_empty() {
-            return Ok(Staged::NothingAbsent);
-        }
-        let recent = self.recent(field);
-        if self.bytes(recent) == whole {
-            self.take_room(whole.len(), offset)?;
-            return Ok(Staged::Insert(recent));
-        }
-        let start = self.inserts.len();
-        self.append(whole, offset)?;
-        let insert = self.insert_since(start);
-        *self.recent_mut(field) = insert;
-        Ok(Staged::Insert(insert))
+        Ok(list)
     }
 
     #[cold]
@@ -152,52 +134,29 @@ impl Edits {
     ) -> Result<Staged, Refusal> {
         let start = self.inserts.len();
         let mut appended = Ok(());
-        let addition = annotation.select(field, present, |attribute| {
+        let addition = annotation.select(present, |index| {
             if appended.is_ok() {
-                appended = self.append(attribute, offset);
+                appended = self.append(annotation.one(field, index), offset);
             }
         });
         appended?;
         Ok(match addition {
-            Addition::Some => Staged::Insert(self.insert_since(start)),
+            Addition::Some => Staged::Insert(Insert::of(start..self.inserts.len())),
             Addition::AlreadyMarked => Staged::AlreadyMarked,
             Addition::NothingAbsent => Staged::NothingAbsent,
         })
     }
 
-    /// Inserts what was staged, at `at`; by how many bytes the message there grows.
-    #[inline]
-    pub(super) fn insert(&mut self, at: usize, insert: Insert) -> Result<i64, Refusal> {
-        self.push(at, Change::Insert(insert))?;
-        Ok(i64::from(insert.length))
-    }
-
-    /// `batch` with all edits made, which makes it `grown` bytes longer.
-    pub(super) fn write(&self, batch: &[u8], grown: i64) -> Result<Vec<u8>, Refusal> {
-        let size = batch.len() as i64 + grown;
-        let Some(size) = usize::try_from(size).ok().filter(|size| *size as u64 <= MESSAGE_BYTES_MAX) else {
-            return Err(Refusal { offset: 0, reason: TOO_LARGE });
-        };
-        let mut result = Vec::new();
-        if result.try_reserve_exact(size).is_err() {
-            return Err(Refusal { offset: 0, reason: NO_MEMORY });
+    #[cold]
+    fn stage_whole(&mut self, whole: &Arc<[u8]>, field: AttributesField, offset: usize) -> Result<Staged, Refusal> {
+        if whole.is_empty() {
+            return Ok(Staged::NothingAbsent);
         }
-        let mut copied = 0;
-        for edit in &self.edits {
-            let at = edit.at as usize;
-            result.extend_from_slice(batch.get(copied..at).unwrap_or_default());
-            copied = at;
-            match edit.change {
-                Change::Length { width, length } => {
-                    push_varint(&mut result, u64::from(length));
-                    copied += usize::from(width);
-                }
-                Change::Insert(insert) => result.extend_from_slice(self.bytes(insert)),
-            }
-        }
-        result.extend_from_slice(batch.get(copied..).unwrap_or_default());
-        debug_assert_eq!(result.len(), size, "the lengths that were written do not add up");
-        Ok(result)
+        let start = self.inserts.len();
+        self.append(whole, offset)?;
+        let insert = Insert::of(start..self.inserts.len());
+        *field.of_mut(&mut self.recent) = Recent { form: Some(Arc::clone(whole)), insert };
+        Ok(Staged::Insert(insert))
     }
 
     #[inline]
@@ -231,35 +190,65 @@ impl Edits {
         }
     }
 
-    fn insert_since(&self, start: usize) -> Insert {
-        Insert { start: start as u32, length: (self.inserts.len() - start) as u32 }
-    }
-
-    #[inline]
     fn bytes(&self, insert: Insert) -> &[u8] {
         let start = insert.start as usize;
         self.inserts.get(start..start + insert.length as usize).unwrap_or_default()
     }
+}
 
+impl Sink for Edits {
     #[inline]
-    fn recent(&self, field: AttributesField) -> Insert {
-        let [one, six, seven, nine] = self.recent;
-        match field {
-            AttributesField::One => one,
-            AttributesField::Six => six,
-            AttributesField::Seven => seven,
-            AttributesField::Nine => nine,
-        }
+    fn open(&mut self, message: &Delimited<'_>) -> Result<Place, Refusal> {
+        let place = Place(self.edits.len());
+        self.push(message.length_at, Change::Length { width: message.length_width() as u8, length: 0 })?;
+        Ok(place)
     }
 
-    fn recent_mut(&mut self, field: AttributesField) -> &mut Insert {
-        let [one, six, seven, nine] = &mut self.recent;
-        match field {
-            AttributesField::One => one,
-            AttributesField::Six => six,
-            AttributesField::Seven => seven,
-            AttributesField::Nine => nine,
+    #[inline]
+    fn close(&mut self, place: Place, message: &Delimited<'_>, grown: i64) -> Result<i64, Refusal> {
+        if self.edits.len() <= place.0 + 1 {
+            self.edits.truncate(place.0);
+            return Ok(0);
         }
+        let length = message.length() as i64 + grown;
+        let Ok(new_length) = u32::try_from(length) else {
+            return Err(Refusal { offset: message.length_at, reason: TOO_LARGE });
+        };
+        let width = message.length_width();
+        let new_width = varint_width(u64::from(new_length));
+        if let Some(edit) = self.edits.get_mut(place.0) {
+            let wrong = u32::from(planted::has(Bug::WidenedLength) && new_width > width);
+            edit.change = Change::Length { width: width as u8, length: new_length - wrong };
+        }
+        Ok(grown + new_width as i64 - width as i64)
+    }
+
+    #[inline]
+    fn stage(
+        &mut self,
+        annotation: &Annotation,
+        field: AttributesField,
+        present: &Present,
+        at: usize,
+        _position: Position,
+    ) -> Result<Staged, Refusal> {
+        if !present.is_empty() {
+            return self.stage_selected(annotation, field, present, at);
+        }
+        let whole = annotation.whole(field);
+        let Recent { form, insert } = field.of(&self.recent);
+        if form.as_ref().is_some_and(|form| Arc::ptr_eq(form, whole)) {
+            let insert = *insert;
+            self.take_room(whole.len(), at)?;
+            return Ok(Staged::Insert(insert));
+        }
+        self.stage_whole(whole, field, at)
+    }
+
+    #[inline]
+    fn insert(&mut self, at: usize, insert: Insert) -> Result<i64, Refusal> {
+        self.push(at, Change::Insert(insert))?;
+        Ok(i64::from(insert.length))
     }
 }
 
@@ -283,7 +272,7 @@ mod tests {
     }
 
     fn stage(edits: &mut Edits, annotation: &Annotation) -> Result<Staged, Refusal> {
-        edits.stage(annotation, FIELD, &Present::default(), 7)
+        edits.stage(annotation, FIELD, &Present::default(), 7, Position::default())
     }
 
     #[test]
@@ -312,7 +301,9 @@ mod tests {
         let grown = edits.close(place, &message, grown).unwrap();
         assert_eq!(grown, 0, "the same size, and yet another message");
         let expected = [&[0x0a, 11, 0x08, 1][..], short.whole(FIELD)].concat();
-        assert_eq!(edits.write(&batch, grown), Ok(expected));
+        let mut output = Vec::new();
+        assert_eq!(edits.write(&batch, 0, &mut output), batch.len());
+        assert_eq!(output, expected);
     }
 
     #[test]
@@ -337,12 +328,6 @@ mod tests {
         assert!(stage(&mut edits, &annotation).is_ok());
         assert!(stage(&mut edits, &annotation).is_ok());
         assert_eq!(stage(&mut edits, &annotation), Err(Refusal { offset: 7, reason: TOO_LARGE }));
-    }
-
-    #[test]
-    fn lengths_that_take_the_result_over_2_gib_are_refused_before_memory_is_asked_for() {
-        let refusal = Edits::default().write(&[], MESSAGE_BYTES_MAX as i64 + 1);
-        assert_eq!(refusal, Err(Refusal { offset: 0, reason: TOO_LARGE }));
     }
 
     #[test]

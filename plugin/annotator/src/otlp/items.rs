@@ -2,6 +2,7 @@
 
 use super::{
     Refusal,
+    planted::{self, Bug},
     steps::Steps,
     wire::{Field, Value},
 };
@@ -11,6 +12,13 @@ use crate::annotation::{Annotation, AttributesField};
 pub(super) trait Item: Copy {
     /// The field that holds its attributes.
     fn attributes(&self) -> AttributesField;
+
+    /// The tags of the fields in which its times are, 0 where there is one only. Each is one byte, of eight bytes that
+    /// follow.
+    fn time_tags(&self) -> [u8; 2];
+
+    /// The values of these fields as far as they were read; 0 where not.
+    fn times(&mut self) -> &mut [u64; 2];
 
     /// Takes in one field; fields that do not matter are passed too.
     fn read(&mut self, field: &Field<'_>, steps: &mut Steps) -> Result<(), Refusal>;
@@ -27,6 +35,11 @@ pub(super) trait Item: Copy {
         true
     }
 
+    /// Whether its times are all that is to be known of it.
+    fn needs_times_only(&self) -> bool {
+        true
+    }
+
     /// What of the annotation it gets.
     fn part_of<'a>(&self, annotation: &'a Annotation) -> &'a Annotation {
         annotation
@@ -36,8 +49,8 @@ pub(super) trait Item: Copy {
 /// A `Span`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Span {
-    start: u64,
-    end: u64,
+    /// Start and end.
+    times: [u64; 2],
     /// What [`SpanMarking::EntryAndError`](crate::config::SpanMarking::EntryAndError) asks for; not read otherwise.
     entry_or_error: Option<EntryOrError>,
 }
@@ -52,8 +65,8 @@ struct EntryOrError {
 /// A `LogRecord`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct LogRecord {
-    time: u64,
-    observed_time: u64,
+    /// Its own and the observed one.
+    times: [u64; 2],
 }
 
 /// An item with one time: a data point or an exemplar.
@@ -61,7 +74,8 @@ pub(super) struct LogRecord {
 pub(super) struct Timed {
     attributes: AttributesField,
     time_field: u32,
-    time: u64,
+    /// The second is always 0.
+    times: [u64; 2],
     markers_only: bool,
 }
 
@@ -89,6 +103,11 @@ const POINT_TIME: u32 = 3;
 /// Field number of the time in an `Exemplar`.
 const EXEMPLAR_TIME: u32 = 2;
 
+/// The tag of a field of eight bytes with a number below 16.
+const fn fixed64_tag(number: u32) -> u8 {
+    (number as u8) << 3 | 1
+}
+
 // === impl Span ===
 
 impl Span {
@@ -105,13 +124,25 @@ impl Item for Span {
     }
 
     #[inline]
+    fn time_tags(&self) -> [u8; 2] {
+        [fixed64_tag(span::START_TIME), fixed64_tag(span::END_TIME)]
+    }
+
+    #[inline]
+    fn times(&mut self) -> &mut [u64; 2] {
+        &mut self.times
+    }
+
+    #[inline]
     fn read(&mut self, field: &Field<'_>, steps: &mut Steps) -> Result<(), Refusal> {
         match (field.number, field.value()) {
-            (span::START_TIME, Value::Fixed64(time)) => self.start = time,
-            (span::END_TIME, Value::Fixed64(time)) => self.end = time,
+            (span::START_TIME, Value::Fixed64(time)) => self.times[0] = time,
+            (span::END_TIME, Value::Fixed64(time)) => self.times[1] = time,
             _ => {
-                if let Some(entry_or_error) = &mut self.entry_or_error {
-                    entry_or_error.read(field, steps)?;
+                if let Some(entry_or_error) = self.entry_or_error {
+                    let (entry_or_error, left) = entry_or_error.after(*field, *steps)?;
+                    self.entry_or_error = Some(entry_or_error);
+                    *steps = left;
                 }
             }
         }
@@ -120,16 +151,16 @@ impl Item for Span {
 
     #[inline]
     fn is_time_known(&self) -> bool {
-        self.start != 0 && self.end != 0
+        !self.times.contains(&0)
     }
 
     #[inline]
     fn time(&self) -> Option<(u64, u64)> {
-        match (self.start, self.end) {
-            (0, 0) => None,
-            (0, end) => Some((end, end)),
+        match self.times {
+            [0, 0] => None,
+            [0, end] => Some((end, end)),
             // The clock was set back, or nobody ended the span: only the start is sure.
-            (start, end) => Some((start, end.max(start))),
+            [start, end] => Some((start, end.max(start))),
         }
     }
 
@@ -137,18 +168,25 @@ impl Item for Span {
     fn is_wanted(&self) -> bool {
         self.entry_or_error.is_none_or(|entry_or_error| entry_or_error.holds())
     }
+
+    #[inline]
+    fn needs_times_only(&self) -> bool {
+        self.entry_or_error.is_none()
+    }
 }
 
 // === impl EntryOrError ===
 
 impl EntryOrError {
-    fn read(&mut self, field: &Field<'_>, steps: &mut Steps) -> Result<(), Refusal> {
+    /// What is known after one more field. Takes and gives values, so that a span that does not ask stays in registers.
+    #[inline(never)]
+    fn after(mut self, field: Field<'_>, mut steps: Steps) -> Result<(Self, Steps), Refusal> {
         match (field.number, field.value()) {
             (span::PARENT_SPAN_ID, Value::Delimited(id)) => self.has_parent = id.length() > 0,
             (span::KIND, Value::Varint(kind)) => self.kind = enumeration(kind),
             (span::STATUS, Value::Delimited(status)) => {
                 let mut status = status.content;
-                while let Some(field) = status.next(steps)? {
+                while let Some(field) = status.next(&mut steps)? {
                     if let (span::STATUS_CODE, Value::Varint(code)) = (field.number, field.value()) {
                         self.status_code = enumeration(code);
                     }
@@ -156,7 +194,7 @@ impl EntryOrError {
             }
             _ => {}
         }
-        Ok(())
+        Ok((self, steps))
     }
 
     fn holds(&self) -> bool {
@@ -180,10 +218,20 @@ impl Item for LogRecord {
     }
 
     #[inline]
+    fn time_tags(&self) -> [u8; 2] {
+        [fixed64_tag(log_record::TIME), fixed64_tag(log_record::OBSERVED_TIME)]
+    }
+
+    #[inline]
+    fn times(&mut self) -> &mut [u64; 2] {
+        &mut self.times
+    }
+
+    #[inline]
     fn read(&mut self, field: &Field<'_>, _steps: &mut Steps) -> Result<(), Refusal> {
         match (field.number, field.value()) {
-            (log_record::TIME, Value::Fixed64(time)) => self.time = time,
-            (log_record::OBSERVED_TIME, Value::Fixed64(time)) => self.observed_time = time,
+            (log_record::TIME, Value::Fixed64(time)) => self.times[0] = time,
+            (log_record::OBSERVED_TIME, Value::Fixed64(time)) => self.times[1] = time,
             _ => {}
         }
         Ok(())
@@ -191,12 +239,16 @@ impl Item for LogRecord {
 
     #[inline]
     fn is_time_known(&self) -> bool {
-        self.time != 0
+        self.times[0] != 0
     }
 
     #[inline]
     fn time(&self) -> Option<(u64, u64)> {
-        [self.time, self.observed_time].into_iter().find(|time| *time != 0).map(|time| (time, time))
+        let mut times = self.times;
+        if planted::has(Bug::ObservedTimePreferred) {
+            times.reverse();
+        }
+        times.into_iter().find(|time| *time != 0).map(|time| (time, time))
     }
 }
 
@@ -205,12 +257,12 @@ impl Item for LogRecord {
 impl Timed {
     /// A data point, of a kind that keeps its attributes in that field.
     pub(super) fn point(attributes: AttributesField) -> Self {
-        Self { attributes, time_field: POINT_TIME, time: 0, markers_only: false }
+        Self { attributes, time_field: POINT_TIME, times: [0; 2], markers_only: false }
     }
 
     /// An exemplar.
     pub(super) fn exemplar() -> Self {
-        Self { attributes: AttributesField::Seven, time_field: EXEMPLAR_TIME, time: 0, markers_only: true }
+        Self { attributes: AttributesField::Seven, time_field: EXEMPLAR_TIME, times: [0; 2], markers_only: true }
     }
 }
 
@@ -221,23 +273,34 @@ impl Item for Timed {
     }
 
     #[inline]
+    fn time_tags(&self) -> [u8; 2] {
+        [fixed64_tag(self.time_field), 0]
+    }
+
+    #[inline]
+    fn times(&mut self) -> &mut [u64; 2] {
+        &mut self.times
+    }
+
+    #[inline]
     fn read(&mut self, field: &Field<'_>, _steps: &mut Steps) -> Result<(), Refusal> {
         if let Value::Fixed64(time) = field.value()
             && field.number == self.time_field
         {
-            self.time = time;
+            self.times[0] = time;
         }
         Ok(())
     }
 
     #[inline]
     fn is_time_known(&self) -> bool {
-        self.time != 0
+        self.times[0] != 0
     }
 
     #[inline]
     fn time(&self) -> Option<(u64, u64)> {
-        (self.time != 0).then_some((self.time, self.time))
+        let [time, _] = self.times;
+        (time != 0).then_some((time, time))
     }
 
     #[inline]

@@ -1,11 +1,14 @@
 //! Rewrites batches, one after another, in memory that is kept.
 
 use super::{
-    Marking, Marks, Refusal, Signal, Tally,
-    edits::{Edits, MESSAGE_BYTES_MAX},
+    EditList, ItemMarks, Marking, Marks, Refusal, Signal, Tally,
+    edits::{Edits, MESSAGE_BYTES_MAX, TOO_LARGE},
+    item_marks::Gathering,
+    output::Output,
+    sink::{Position, Sink},
     steps::Steps,
     walk::Walk,
-    wire::Message,
+    wire::{Delimited, Message},
 };
 use crate::{annotation::Present, config::SpanMarking};
 
@@ -16,12 +19,21 @@ use crate::{annotation::Present, config::SpanMarking};
 ///
 /// Fields may come in any order, with unknown fields and groups between them; lengths may be padded. Only what is walked
 /// is checked: resources, and in those that are concerned everything on the way to the attributes of an item. An item
-/// whose time comes before its attributes and lies outside of every window is left there and then, so that a repeated
-/// time behind its attributes, which no writer makes, does not count.
+/// whose time comes before its attributes is left as soon as it is sure to get nothing: there, when it lies outside of every
+/// window, and at its marker, when it is marked already. So a repeated time behind that, which no writer makes, does not
+/// count, and what follows is not checked.
 #[derive(Debug, Default)]
 pub struct Rewriter {
     edits: Edits,
     present: Present,
+}
+
+/// One batch to walk.
+struct Task<'a> {
+    signal: Signal,
+    batch: &'a [u8],
+    marking: &'a Marking,
+    steps: Steps,
 }
 
 const BATCH_TOO_LARGE: &str = "batch is larger than its limit";
@@ -47,11 +59,60 @@ impl Rewriter {
         marks: &mut impl Marks,
         tally: &mut Tally,
     ) -> Result<Option<Vec<u8>>, Refusal> {
-        let steps = Steps::for_batch(batch.len());
-        let (result, counts) =
-            self.rewrite_within(steps, signal, batch, marking, marks).map_err(|refusal| recognise(batch, refusal))?;
+        let task = Task { signal, batch, marking, steps: Steps::for_batch(batch.len()) };
+        let (result, counts) = self.rewrite_task(&task, marks).map_err(|refusal| recognise(batch, refusal))?;
         *tally += counts;
         Ok(result)
+    }
+
+    /// What [`Self::rewrite`] would do to the batch, for a caller who does it where the batch lies: see
+    /// [`applied`](super::applied). Empty when nothing is to be added.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::rewrite`].
+    pub fn edits(
+        &mut self,
+        signal: Signal,
+        batch: &[u8],
+        marking: &Marking,
+        marks: &mut impl Marks,
+        tally: &mut Tally,
+    ) -> Result<EditList, Refusal> {
+        let task = Task { signal, batch, marking, steps: Steps::for_batch(batch.len()) };
+        let Self { edits, present } = self;
+        edits.begin(batch.len());
+        let mut growth = 0;
+        let walked = task.walk(marks, edits, present, |_, _, grown| {
+            growth += grown;
+            check_result_size(batch.len(), growth)
+        });
+        let (list, counts) =
+            walked.and_then(|counts| Ok((edits.list()?, counts))).map_err(|refusal| recognise(batch, refusal))?;
+        *tally += counts;
+        Ok(list)
+    }
+
+    /// What [`Self::rewrite`] would add, by the positions of the items, for a caller who holds them decoded.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::rewrite`].
+    pub fn marks(
+        &mut self,
+        signal: Signal,
+        batch: &[u8],
+        marking: &Marking,
+        marks: &mut impl Marks,
+        tally: &mut Tally,
+    ) -> Result<ItemMarks, Refusal> {
+        let task = Task { signal, batch, marking, steps: Steps::for_batch(batch.len()) };
+        let mut gathering = Gathering::default();
+        let counts = task
+            .walk(marks, &mut gathering, &mut self.present, |_, _, _| Ok(()))
+            .map_err(|refusal| recognise(batch, refusal))?;
+        *tally += counts;
+        Ok(gathering.finish())
     }
 
     /// Asks `marks` which incidents concern each resource of the request, and changes nothing. Takes time for each
@@ -71,22 +132,36 @@ impl Rewriter {
         self.rewrite(signal, batch, &marking, marks, &mut Tally::default()).map(drop)
     }
 
-    fn rewrite_within(
-        &mut self,
-        steps: Steps,
-        signal: Signal,
-        batch: &[u8],
-        marking: &Marking,
-        marks: &mut impl Marks,
-    ) -> Result<(Option<Vec<u8>>, Tally), Refusal> {
-        check_size(batch.len(), marking.batch_bytes_max)?;
+    fn rewrite_task(&mut self, task: &Task<'_>, marks: &mut impl Marks) -> Result<(Option<Vec<u8>>, Tally), Refusal> {
         let Self { edits, present } = self;
-        edits.begin(batch.len());
-        let mut walk = Walk { signal, marking, marks, edits, present, steps, tally: Tally::default() };
-        let grown = walk.request(Message::whole(batch))?;
-        let tally = walk.tally;
-        let result = if edits.is_empty() { None } else { Some(edits.write(batch, grown)?) };
-        Ok((result, tally))
+        edits.begin(task.batch.len());
+        let mut output = Output::of(task.batch);
+        let tally = task.walk(marks, edits, present, |edits, group, grown| output.take(edits, group, grown))?;
+        Ok((output.finish(), tally))
+    }
+}
+
+// === impl Task ===
+
+impl Task<'_> {
+    /// Walks the whole batch; behind each resource group calls `finish` with it and by how many bytes it grew.
+    fn walk<S: Sink>(
+        &self,
+        marks: &mut impl Marks,
+        sink: &mut S,
+        present: &mut Present,
+        mut finish: impl FnMut(&mut S, &Delimited<'_>, i64) -> Result<(), Refusal>,
+    ) -> Result<Tally, Refusal> {
+        let Self { signal, batch, marking, steps } = *self;
+        check_size(batch.len(), marking.batch_bytes_max)?;
+        let (tally, position) = (Tally::default(), Position::default());
+        let mut walk = Walk { signal, marking, marks, sink, present, steps, tally, position };
+        let mut request = Message::whole(batch);
+        while let Some(group) = walk.next_group(&mut request)? {
+            let grown = walk.group(&group)?;
+            finish(walk.sink, &group, grown)?;
+        }
+        Ok(walk.tally)
     }
 }
 
@@ -96,6 +171,13 @@ fn check_size(length: usize, batch_bytes_max: usize) -> Result<(), Refusal> {
     }
     if length as u64 > MESSAGE_BYTES_MAX {
         return Err(Refusal { offset: MESSAGE_BYTES_MAX as usize, reason: MESSAGE_TOO_LARGE });
+    }
+    Ok(())
+}
+
+fn check_result_size(length: usize, grown: i64) -> Result<(), Refusal> {
+    if length as i64 + grown > MESSAGE_BYTES_MAX as i64 {
+        return Err(Refusal { offset: 0, reason: TOO_LARGE });
     }
     Ok(())
 }
@@ -159,22 +241,18 @@ mod tests {
         })
     }
 
+    fn rewrite_in(steps: Steps, batch: &[u8]) -> Result<(Option<Vec<u8>>, Tally), Refusal> {
+        let task = Task { signal: Signal::Traces, batch, marking: &MARKING, steps };
+        Rewriter::default().rewrite_task(&task, &mut always())
+    }
+
     fn steps_taken(batch: &[u8]) -> u64 {
         (0..)
-            .find(|&steps| {
-                let walked = Rewriter::default().rewrite_within(
-                    Steps::limited(steps),
-                    Signal::Traces,
-                    batch,
-                    &MARKING,
-                    &mut always(),
-                );
-                match walked {
-                    Ok(_) => true,
-                    Err(refusal) => {
-                        assert_eq!(refusal.reason, "step budget spent");
-                        false
-                    }
+            .find(|&steps| match rewrite_in(Steps::limited(steps), batch) {
+                Ok(_) => true,
+                Err(refusal) => {
+                    assert_eq!(refusal.reason, "step budget spent");
+                    false
                 }
             })
             .unwrap()
@@ -185,9 +263,7 @@ mod tests {
         let batch = request(&[0x39, 1, 0, 0, 0, 0, 0, 0, 0]);
         let needed = steps_taken(&batch);
         assert_eq!(needed, 5, "one field each of request, scope group and span, and that of the resource group twice");
-        let refusal = Rewriter::default()
-            .rewrite_within(Steps::limited(needed - 1), Signal::Traces, &batch, &MARKING, &mut always())
-            .unwrap_err();
+        let refusal = rewrite_in(Steps::limited(needed - 1), &batch).unwrap_err();
         assert_eq!(refusal.reason, "step budget spent");
     }
 
@@ -209,6 +285,12 @@ mod tests {
                 .unwrap_err();
             assert_eq!(refusal.to_string(), "byte 3: batch is larger than its limit");
         }
+    }
+
+    #[test]
+    fn a_result_of_2_gib_is_refused() {
+        assert_eq!(check_result_size(10, MESSAGE_BYTES_MAX as i64 - 10), Ok(()));
+        assert_eq!(check_result_size(10, MESSAGE_BYTES_MAX as i64 - 9).unwrap_err().reason, TOO_LARGE);
     }
 
     #[test]

@@ -33,7 +33,13 @@ impl Steps {
     /// Takes one step, at `offset`.
     #[inline]
     pub(super) fn take(&mut self, offset: usize) -> Result<(), Refusal> {
-        match self.left.checked_sub(1) {
+        self.take_several(1, offset)
+    }
+
+    /// Takes so many steps, of which the last is at `offset`.
+    #[inline]
+    pub(super) fn take_several(&mut self, steps: u64, offset: usize) -> Result<(), Refusal> {
+        match self.left.checked_sub(steps) {
             Some(left) => {
                 self.left = left;
                 Ok(())

@@ -6,12 +6,14 @@
 //! ```
 
 use super::{
-    Concern, Marking, Marks, Refusal, Signal, Tally,
-    edits::{Edits, Insert, Staged},
-    identity,
+    Concern, Marking, Marks, Refusal, Signal, Tally, identity,
     items::{Item, LogRecord, Span, Timed},
+    keys::key,
+    plain::{pass_attributes, pass_head, pass_tail},
+    planted::{self, Bug},
+    sink::{Insert, Position, Sink, Staged},
     steps::Steps,
-    wire::Message,
+    wire::{Delimited, Message},
 };
 use crate::{
     annotation::{Annotation, AttributesField, Present},
@@ -19,14 +21,16 @@ use crate::{
 };
 
 /// One batch under way.
-pub(super) struct Walk<'a, M> {
+pub(super) struct Walk<'a, M, S> {
     pub(super) signal: Signal,
     pub(super) marking: &'a Marking,
     pub(super) marks: &'a mut M,
-    pub(super) edits: &'a mut Edits,
+    pub(super) sink: &'a mut S,
     pub(super) present: &'a mut Present,
     pub(super) steps: Steps,
     pub(super) tally: Tally,
+    /// The item that comes next.
+    pub(super) position: Position,
 }
 
 /// An item read as far as its time, and what is left of it to read.
@@ -67,10 +71,24 @@ const POINT_LAYOUTS: [PointLayout; 5] = [
 
 // === impl Walk ===
 
-impl<M: Marks> Walk<'_, M> {
-    /// Walks a whole request. Answers by how many bytes it grows.
-    pub(super) fn request(&mut self, request: Message<'_>) -> Result<i64, Refusal> {
-        self.children(request, |number| number == REQUEST_RESOURCE_GROUPS, Self::resource_group)
+impl<M: Marks, S: Sink> Walk<'_, M, S> {
+    /// Reads a request as far as its next resource group.
+    pub(super) fn next_group<'m>(&mut self, request: &mut Message<'m>) -> Result<Option<Delimited<'m>>, Refusal> {
+        while let Some(field) = request.next(&mut self.steps)? {
+            let group = field.delimited(REQUEST_RESOURCE_GROUPS);
+            if group.is_some() {
+                return Ok(group);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Walks a resource group. Answers by how many bytes it grows with its length.
+    pub(super) fn group(&mut self, group: &Delimited<'_>) -> Result<i64, Refusal> {
+        let place = self.sink.open(group)?;
+        let inside = self.resource_group(group.content)?;
+        self.position = Position { resource: self.position.resource.wrapping_add(1), item: 0, exemplar: None };
+        self.sink.close(place, group, inside)
     }
 
     fn resource_group(&mut self, group: Message<'_>) -> Result<i64, Refusal> {
@@ -100,11 +118,19 @@ impl<M: Marks> Walk<'_, M> {
         match self.signal {
             Signal::Traces => {
                 let entry_and_error_only = self.marking.spans == SpanMarking::EntryAndError;
-                self.item(item, Span::new(entry_and_error_only), concern)
+                self.numbered(|walk| walk.item(item, Span::new(entry_and_error_only), concern))
             }
-            Signal::Logs => self.item(item, LogRecord::default(), concern),
+            Signal::Logs => self.numbered(|walk| walk.item(item, LogRecord::default(), concern)),
             Signal::Metrics => self.metric(item, concern),
         }
+    }
+
+    /// Visits the item that `position` says, and moves on to the next.
+    #[inline]
+    fn numbered(&mut self, visit: impl FnOnce(&mut Self) -> Result<i64, Refusal>) -> Result<i64, Refusal> {
+        let grown = visit(self)?;
+        self.position.item = self.position.item.wrapping_add(1);
+        Ok(grown)
     }
 
     fn metric(&mut self, metric: Message<'_>, concern: Concern) -> Result<i64, Refusal> {
@@ -113,13 +139,13 @@ impl<M: Marks> Walk<'_, M> {
         while let Some(field) = fields.next(&mut self.steps)? {
             let Some(layout) = POINT_LAYOUTS.iter().find(|layout| layout.data == field.number) else { continue };
             let Some(data) = field.delimited(layout.data) else { continue };
-            let place = self.edits.open(&data)?;
+            let place = self.sink.open(&data)?;
             let inside = self.children(
                 data.content,
                 |number| number == DATA_POINTS,
-                |walk, point| walk.point(point, layout, concern),
+                |walk, point| walk.numbered(|walk| walk.point(point, layout, concern)),
             )?;
-            grown += self.edits.close(place, &data, inside)?;
+            grown += self.sink.close(place, &data, inside)?;
         }
         Ok(grown)
     }
@@ -142,14 +168,18 @@ impl<M: Marks> Walk<'_, M> {
         concern: Concern,
     ) -> Result<i64, Refusal> {
         let mut grown = 0;
+        let mut number = 0;
         let mut fields = point;
         while let Some(field) = fields.next(&mut self.steps)? {
             grown += self.insert(insertion.take_if(|insertion| insertion.at <= field.start))?;
             let Some(exemplar) = field.delimited(exemplars) else { continue };
-            let place = self.edits.open(&exemplar)?;
+            self.position.exemplar = Some(number);
+            number += 1;
+            let place = self.sink.open(&exemplar)?;
             let inside = self.item(exemplar.content, Timed::exemplar(), concern)?;
-            grown += self.edits.close(place, &exemplar, inside)?;
+            grown += self.sink.close(place, &exemplar, inside)?;
         }
+        self.position.exemplar = None;
         Ok(grown + self.insert(insertion)?)
     }
 
@@ -161,7 +191,7 @@ impl<M: Marks> Walk<'_, M> {
 
     #[inline]
     fn insert(&mut self, insertion: Option<Insertion>) -> Result<i64, Refusal> {
-        insertion.map_or(Ok(0), |Insertion { at, insert }| self.edits.insert(at, insert))
+        insertion.map_or(Ok(0), |Insertion { at, insert }| self.sink.insert(at, insert))
     }
 
     /// Visits the messages in the fields of `message` that are `wanted`, inside a place for the length of each.
@@ -178,14 +208,18 @@ impl<M: Marks> Walk<'_, M> {
                 continue;
             }
             let Some(child) = field.delimited(field.number) else { continue };
-            let place = self.edits.open(&child)?;
+            if planted::has(Bug::LastItemSkipped) && message.rest().is_empty() {
+                continue;
+            }
+            let place = self.sink.open(&child)?;
             let inside = visit(self, child.content)?;
-            grown += self.edits.close(place, &child, inside)?;
+            grown += self.sink.close(place, &child, inside)?;
         }
         Ok(grown)
     }
 
-    /// Decides what an item gets, counts it, and stages the bytes.
+    /// Decides what an item gets, counts it, and stages the bytes. Out of line, so that it has the registers for itself.
+    #[inline(never)]
     fn judge<I: Item>(
         &mut self,
         message: Message<'_>,
@@ -193,28 +227,33 @@ impl<M: Marks> Walk<'_, M> {
         concern: Concern,
     ) -> Result<Option<Insertion>, Refusal> {
         self.tally.items_seen += 1;
-        let Head { mut item, tail } = head(message, item, &mut self.steps)?;
+        // A copy, which can stay in a register.
+        let mut steps = self.steps;
+        let Head { mut item, tail } = head(message, item, &mut steps)?;
         let (annotation, at) = loop {
             let Some((from, until)) = item.time() else {
+                self.steps = steps;
                 self.tally.items_without_time += 1;
                 return Ok(None);
             };
             let Some(annotation) = self.marks.annotation(concern, from, until) else {
+                self.steps = steps;
                 self.tally.items_outside_window += 1;
                 return Ok(None);
             };
             let annotation = item.part_of(annotation);
-            let at = read_tail(tail, &mut item, annotation, self.present, &mut self.steps)?;
+            let at = read_tail(tail, &mut item, annotation, self.present, &mut steps)?;
             // The tail may repeat a time, and the last one counts. All is read by now, so this happens once at most.
             if item.time() == Some((from, until)) {
                 break (annotation, at);
             }
         };
+        self.steps = steps;
         if !item.is_wanted() {
             self.tally.items_not_entry_or_error += 1;
             return Ok(None);
         }
-        match self.edits.stage(annotation, item.attributes(), self.present, at)? {
+        match self.sink.stage(annotation, item.attributes(), self.present, at, self.position)? {
             Staged::Insert(insert) => {
                 self.tally.items_marked += 1;
                 Ok(Some(Insertion { at, insert }))
@@ -234,29 +273,50 @@ impl<M: Marks> Walk<'_, M> {
 /// Reads an item as far as needed to tell its time.
 ///
 /// The tail begins at the first field that is an attribute or stands behind where attributes belong, even if the time
-/// stands behind it. Writers put fields in the order of their numbers, and then one field only is read twice.
-#[inline]
+/// stands behind it. Writers put fields in the order of their numbers, and then hardly a field is read twice.
+#[inline(always)]
 fn head<'a, I: Item>(message: Message<'a>, mut item: I, steps: &mut Steps) -> Result<Head<'a, I>, Refusal> {
+    let attributes = item.attributes();
+    let mut fields = message;
+    if item.needs_times_only() {
+        let tags = item.time_tags();
+        let passed = pass_head(fields.rest(), attributes.number() as u8, tags, item.times());
+        fields.pass(passed, steps)?;
+        // Nothing but attributes can follow where a writer goes by the numbers.
+        if item.is_time_known() && fields.rest().first() == Some(&attributes.tag()) {
+            return Ok(Head { item, tail: fields });
+        }
+    }
+    slow_head(fields, item, *steps).map(|(head, left)| {
+        *steps = left;
+        head
+    })
+}
+
+/// The head of an item that is not plain, or whose time does not come before its attributes.
+#[inline(never)]
+fn slow_head<I: Item>(mut fields: Message<'_>, mut item: I, mut steps: Steps) -> Result<(Head<'_, I>, Steps), Refusal> {
     let attributes = item.attributes().number();
     let mut tail = None;
-    let mut fields = message;
     loop {
         let bookmark = fields;
-        let Some(field) = fields.next(steps)? else { break };
+        let Some(field) = fields.next(&mut steps)? else { break };
         if field.number >= attributes {
             tail.get_or_insert(bookmark);
             if item.is_time_known() {
                 break;
             }
         }
-        item.read(&field, steps)?;
+        item.read(&field, &mut steps)?;
     }
-    Ok(Head { item, tail: tail.unwrap_or(fields) })
+    Ok((Head { item, tail: tail.unwrap_or(fields) }, steps))
 }
 
 /// Reads the tail of an item, notes which keys of `annotation` are there, and answers where its attributes belong:
 /// behind the last attribute, else before the first field that a writer would put behind attributes.
-#[inline]
+///
+/// Once it is sure that the item is marked already, nothing more is read.
+#[inline(always)]
 fn read_tail<I: Item>(
     mut tail: Message<'_>,
     item: &mut I,
@@ -264,18 +324,34 @@ fn read_tail<I: Item>(
     present: &mut Present,
     steps: &mut Steps,
 ) -> Result<usize, Refusal> {
-    let attributes = item.attributes().number();
+    let attributes = item.attributes();
+    let number = attributes.number();
     let mut behind_last = None;
     let mut before_next = None;
     present.clear();
-    while let Some(field) = tail.next(steps)? {
-        if let Some(attribute) = field.delimited(attributes) {
+    loop {
+        let passed = pass_attributes(tail.rest(), attributes.tag(), annotation.filter());
+        if passed.fields > 0 {
+            tail.pass(passed, steps)?;
+            behind_last = Some(tail.at());
+        }
+        // Before it is known where attributes belong, the next field may tell.
+        if behind_last.is_some() && item.needs_times_only() {
+            tail.pass(pass_tail(tail.rest(), number as u8, item.time_tags()), steps)?;
+        }
+        let Some(field) = tail.next(steps)? else { break };
+        if let Some(attribute) = field.delimited(number) {
             behind_last = Some(attribute.content.end());
-            if let Some(index) = annotation.find(identity::key(attribute.content, steps)?) {
+            if let Some(index) = annotation.find(key(attribute.content, steps)?)
+                && !planted::has(Bug::MarkerIgnored)
+            {
                 present.insert(index);
+                if item.needs_times_only() && annotation.is_kept_out(present) {
+                    break;
+                }
             }
         } else {
-            if field.number > attributes && before_next.is_none() {
+            if field.number > number && before_next.is_none() {
                 before_next = Some(field.start);
             }
             item.read(&field, steps)?;

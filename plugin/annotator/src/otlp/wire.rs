@@ -3,15 +3,16 @@
 //! What is read is checked as strictly as protobuf libraries do; what lies inside a field that is skipped is not looked
 //! at. Offsets count from the beginning of the batch at every depth, because edits do.
 
-use super::{Refusal, steps::Steps};
+use super::{Refusal, plain::Passed, steps::Steps};
 use crate::limits;
 
 /// A message, and how far it has been read. Copies are bookmarks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Message<'a> {
-    /// The batch up to the end of this message.
-    bytes: &'a [u8],
-    at: usize,
+    /// What has not been read yet.
+    rest: &'a [u8],
+    /// Offset behind the last byte.
+    end: usize,
 }
 
 /// One field of a message.
@@ -65,129 +66,137 @@ const VARINT_BYTES_MAX: usize = 10;
 impl<'a> Message<'a> {
     /// The outermost message.
     pub(super) fn whole(batch: &'a [u8]) -> Self {
-        Self { bytes: batch, at: 0 }
+        Self { rest: batch, end: batch.len() }
     }
 
     /// Offset behind the last byte.
-    #[inline]
+    #[inline(always)]
     pub(super) fn end(&self) -> usize {
-        self.bytes.len()
+        self.end
+    }
+
+    /// Offset of what is read next.
+    #[inline(always)]
+    pub(super) fn at(&self) -> usize {
+        self.end - self.rest.len()
     }
 
     /// What has not been read yet.
-    #[inline]
+    #[inline(always)]
     pub(super) fn rest(&self) -> &'a [u8] {
-        self.bytes.get(self.at..).unwrap_or_default()
+        self.rest
     }
 
     /// Reads the next field; none at the end of the message.
     ///
-    /// This and what it calls is the inner loop of everything. Inlined by order, since the compiler finds it too large;
-    /// what is rare is kept out of line.
+    /// This and what it calls is the inner loop of everything. Inlined by order, since the compiler finds it too large.
+    /// What is rare is kept out of line, and takes and gives values: a reference would keep the offset in memory, and each
+    /// field would wait for the store of the one before it.
     #[inline(always)]
     pub(super) fn next(&mut self, steps: &mut Steps) -> Result<Option<Field<'a>>, Refusal> {
-        if self.at >= self.bytes.len() {
+        if self.rest.is_empty() {
             return Ok(None);
         }
-        let start = self.at;
-        let (number, wire_type) = self.tag(steps)?;
+        let start = self.at();
+        // Every tag passes here, so this is where steps are counted.
+        steps.take(start)?;
+        let tag = self.tag()?;
         let mut scalar = 0;
         let mut delimited = Delimited { length_at: start, content: *self };
-        match wire_type {
-            VARINT => scalar = self.varint()?,
-            FIXED64 => scalar = u64::from_le_bytes(self.fixed()?),
+        match tag & 7 {
             DELIMITED => delimited = self.delimited()?,
-            _ => self.skip_rare(number, wire_type, start, steps)?,
+            FIXED64 => scalar = u64::from_le_bytes(self.fixed()?),
+            VARINT => scalar = self.varint()?,
+            FIXED32 => _ = self.fixed::<4>()?,
+            wire_type => (*self, *steps) = self.skip_rare(tag >> 3, wire_type, start, *steps)?,
         }
-        Ok(Some(Field { number, start, wire_type, scalar, delimited }))
+        Ok(Some(Field { number: tag >> 3, start, wire_type: tag & 7, scalar, delimited }))
     }
 
-    #[cold]
-    fn skip_rare(&mut self, number: u32, wire_type: u32, start: usize, steps: &mut Steps) -> Result<(), Refusal> {
-        match wire_type {
-            GROUP => self.skip_group(number, start, 1, steps),
-            GROUP_END => Err(Refusal { offset: start, reason: "end of a group that did not begin" }),
-            FIXED32 => self.fixed::<4>().map(drop),
-            _ => Err(Refusal { offset: start, reason: NO_WIRE_TYPE }),
-        }
-    }
-
-    /// Every tag passes here, so this is where steps are counted.
+    /// Goes on behind plain fields.
     #[inline(always)]
-    fn tag(&mut self, steps: &mut Steps) -> Result<(u32, u32), Refusal> {
-        let start = self.at;
-        steps.take(start)?;
-        let Ok(tag) = u32::try_from(self.varint()?) else {
-            return Err(Refusal { offset: start, reason: "field number is larger than protobuf allows" });
-        };
-        match tag >> 3 {
-            0 => Err(Refusal { offset: start, reason: "field number is 0" }),
-            number => Ok((number, tag & 7)),
-        }
-    }
-
-    #[inline(always)]
-    fn varint(&mut self) -> Result<u64, Refusal> {
-        // Tags have one byte, or two from field 16 on; lengths of items mostly have two.
-        match self.rest() {
-            [byte @ ..0x80, ..] => {
-                self.at += 1;
-                Ok(u64::from(*byte))
-            }
-            [low, high @ ..0x80, ..] => {
-                self.at += 2;
-                Ok(u64::from(*low & 0x7f) | u64::from(*high) << 7)
-            }
-            _ => self.long_varint(),
-        }
+    pub(super) fn pass(&mut self, passed: Passed<'a>, steps: &mut Steps) -> Result<(), Refusal> {
+        self.rest = passed.rest;
+        steps.take_several(passed.fields, self.at())
     }
 
     #[cold]
     #[inline(never)]
-    fn long_varint(&mut self) -> Result<u64, Refusal> {
-        let mut value = 0;
-        for (index, &byte) in self.rest().iter().take(VARINT_BYTES_MAX).enumerate() {
-            value |= u64::from(byte & 0x7f) << (7 * index);
-            if byte < 0x80 {
-                // Of the tenth group of seven bits only the lowest fits into 64.
-                if index == VARINT_BYTES_MAX - 1 && byte > 1 {
-                    break;
-                }
-                self.at += index + 1;
-                return Ok(value);
+    fn skip_rare(
+        mut self,
+        number: u32,
+        wire_type: u32,
+        start: usize,
+        mut steps: Steps,
+    ) -> Result<(Self, Steps), Refusal> {
+        match wire_type {
+            GROUP => self.skip_group(number, start, 1, &mut steps)?,
+            GROUP_END => return Err(Refusal { offset: start, reason: "end of a group that did not begin" }),
+            _ => return Err(Refusal { offset: start, reason: NO_WIRE_TYPE }),
+        }
+        Ok((self, steps))
+    }
+
+    /// Field number and wire type as one number.
+    #[inline(always)]
+    fn tag(&mut self) -> Result<u32, Refusal> {
+        match self.rest {
+            // Neither is the number 0 then, nor is there more than one byte.
+            [tag @ 0x08..0x80, rest @ ..] => {
+                self.rest = rest;
+                Ok(u32::from(*tag))
+            }
+            _ => {
+                let tag;
+                (tag, *self) = self.long_tag()?;
+                Ok(tag)
             }
         }
-        let reason = if self.rest().len() < VARINT_BYTES_MAX {
-            "number is cut off by the end of the message"
-        } else {
-            "number is larger than 64 bits"
+    }
+
+    #[inline(never)]
+    fn long_tag(mut self) -> Result<(u32, Self), Refusal> {
+        let start = self.at();
+        let Ok(tag) = u32::try_from(self.varint()?) else {
+            return Err(Refusal { offset: start, reason: "field number is larger than protobuf allows" });
         };
-        Err(Refusal { offset: self.at, reason })
+        if tag >> 3 == 0 {
+            return Err(Refusal { offset: start, reason: "field number is 0" });
+        }
+        Ok((tag, self))
+    }
+
+    #[inline(always)]
+    fn varint(&mut self) -> Result<u64, Refusal> {
+        let (value, rest) = match short_varint(self.rest) {
+            Some(short) => short,
+            None => long_varint(self.rest, self.at())?,
+        };
+        self.rest = rest;
+        Ok(value)
     }
 
     #[inline(always)]
     fn fixed<const BYTES: usize>(&mut self) -> Result<[u8; BYTES], Refusal> {
-        let Some(bytes) = self.rest().first_chunk() else {
-            return Err(Refusal { offset: self.at, reason: "number is cut off by the end of the message" });
+        let Some((bytes, rest)) = self.rest.split_first_chunk() else {
+            return Err(Refusal { offset: self.at(), reason: "number is cut off by the end of the message" });
         };
-        self.at += BYTES;
+        self.rest = rest;
         Ok(*bytes)
     }
 
     #[inline(always)]
     fn delimited(&mut self) -> Result<Delimited<'a>, Refusal> {
-        let length_at = self.at;
+        let length_at = self.at();
         let length = self.varint()?;
         let refusal = Refusal { offset: length_at, reason: "length runs past the end of the message" };
         // Compared before it is narrowed: in the guest `usize` has 32 bits, and a length of 2^32 + 1 must not become 1.
-        if length > (self.bytes.len() - self.at) as u64 {
+        if length > self.rest.len() as u64 {
             return Err(refusal);
         }
-        let at = self.at;
-        let end = at + length as usize;
-        let Some(bytes) = self.bytes.get(..end) else { return Err(refusal) };
-        self.at = end;
-        Ok(Delimited { length_at, content: Self { bytes, at } })
+        let Some((content, rest)) = self.rest.split_at_checked(length as usize) else { return Err(refusal) };
+        self.rest = rest;
+        Ok(Delimited { length_at, content: Self { rest: content, end: self.at() } })
     }
 
     /// Skips to behind the end tag of group `number`, whose tag lies at `start`.
@@ -196,10 +205,12 @@ impl<'a> Message<'a> {
         if depth > limits::GROUP_DEPTH_MAX {
             return Err(Refusal { offset: start, reason: "groups are nested too deep" });
         }
-        while self.at < self.bytes.len() {
-            let inner_start = self.at;
-            let (inner, wire_type) = self.tag(steps)?;
-            match wire_type {
+        while !self.rest.is_empty() {
+            let inner_start = self.at();
+            steps.take(inner_start)?;
+            let tag = self.tag()?;
+            let inner = tag >> 3;
+            match tag & 7 {
                 VARINT => _ = self.varint()?,
                 FIXED64 => _ = self.fixed::<8>()?,
                 DELIMITED => _ = self.delimited()?,
@@ -247,18 +258,62 @@ impl Delimited<'_> {
     /// How many bytes the length takes; more than needed where its writer padded it.
     #[inline]
     pub(super) fn length_width(&self) -> usize {
-        self.content.at - self.length_at
+        self.content.at() - self.length_at
     }
 
     /// The length itself.
     #[inline]
     pub(super) fn length(&self) -> usize {
-        self.content.end() - self.content.at
+        self.content.rest.len()
     }
 }
 
+/// The varint that `rest` begins with, and what is behind it, if it takes one byte or two. Tags take one, or two from
+/// field 16 on; lengths of items mostly two.
+#[inline(always)]
+fn short_varint(rest: &[u8]) -> Option<(u64, &[u8])> {
+    match rest {
+        [byte @ ..0x80, rest @ ..] => Some((u64::from(*byte), rest)),
+        [low, high @ ..0x80, rest @ ..] => Some((u64::from(*low & 0x7f) | u64::from(*high) << 7, rest)),
+        _ => None,
+    }
+}
+
+/// The varint that `rest`, at `offset`, begins with, and what is behind it, if [`short_varint`] gave none.
+#[inline(never)]
+fn long_varint(rest: &[u8], offset: usize) -> Result<(u64, &[u8]), Refusal> {
+    // Resources and scopes that hold dozens of items.
+    if let [low, middle, high @ ..0x80, rest @ ..] = rest {
+        let value = u64::from(*low & 0x7f) | u64::from(*middle & 0x7f) << 7 | u64::from(*high) << 14;
+        return Ok((value, rest));
+    }
+    let mut value = 0;
+    for (index, &byte) in rest.iter().take(VARINT_BYTES_MAX).enumerate() {
+        value |= u64::from(byte & 0x7f) << (7 * index);
+        if byte < 0x80 {
+            // Of the tenth group of seven bits only the lowest fits into 64.
+            if index == VARINT_BYTES_MAX - 1 && byte > 1 {
+                break;
+            }
+            return Ok((value, rest.get(index + 1..).unwrap_or_default()));
+        }
+    }
+    let reason = if rest.len() < VARINT_BYTES_MAX {
+        "number is cut off by the end of the message"
+    } else {
+        "number is larger than 64 bits"
+    };
+    Err(Refusal { offset, reason })
+}
+
 /// Appends `value` as a varint, in as few bytes as it needs.
+#[inline]
 pub(crate) fn push_varint(bytes: &mut Vec<u8>, mut value: u64) {
+    // Lengths of items: one check of the capacity instead of two.
+    if (1 << 7..1 << 14).contains(&value) {
+        bytes.extend_from_slice(&[value as u8 | 0x80, (value >> 7) as u8]);
+        return;
+    }
     while value >= 0x80 {
         bytes.push(value as u8 | 0x80);
         value >>= 7;

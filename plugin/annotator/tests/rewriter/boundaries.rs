@@ -1,6 +1,8 @@
 //! Lengths that need a byte more, in every message around an item.
 
 use faultline_annotator::otlp::Signal;
+#[cfg(feature = "planted-bugs")]
+use faultline_annotator::otlp::planted::Bug;
 use faultline_test_support::{
     opentelemetry_proto::tonic::{
         collector::{logs::v1::ExportLogsServiceRequest, trace::v1::ExportTraceServiceRequest},
@@ -11,6 +13,15 @@ use faultline_test_support::{
 };
 
 use crate::scene::{EVERYTHING, Scene};
+
+/// Planted bugs, and the tests here that notice them.
+#[cfg(feature = "planted-bugs")]
+pub(crate) const CLAIMS: &[(Bug, fn())] = &[
+    (Bug::WidenedLength, lengths_cross_128_bytes),
+    (Bug::WidenedLength, lengths_cross_16384_bytes),
+    (Bug::WidenedLength, lengths_cross_2097152_bytes),
+    (Bug::WidenedLength, an_annotation_alone_takes_all_three_lengths_over_a_boundary),
+];
 
 fn trace_request(name_bytes: usize, scope_url_bytes: usize) -> Vec<u8> {
     let span = Span { name: "n".repeat(name_bytes), start_time_unix_nano: 1, ..Span::default() };

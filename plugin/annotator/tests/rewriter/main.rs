@@ -3,8 +3,11 @@
 
 mod against_oracle;
 mod boundaries;
+mod item_marks;
+mod lists_of_edits;
 mod mutations;
 mod pitfalls;
 mod promises;
 mod scene;
+mod strategies;
 mod tree;

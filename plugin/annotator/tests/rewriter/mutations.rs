@@ -1,5 +1,7 @@
 //! Batches that were damaged on the way.
 
+#[cfg(feature = "planted-bugs")]
+use faultline_annotator::otlp::planted::Bug;
 use faultline_annotator::otlp::{Rewriter, Signal, Tally};
 use faultline_test_support::{
     Generator,
@@ -16,7 +18,17 @@ use proptest::{
     test_runner::TestRunner,
 };
 
-use crate::scene::{EVERYTHING, Scene, plain_signal};
+use crate::{
+    lists_of_edits::applied,
+    scene::{EVERYTHING, Scene, plain_signal, with_cases},
+};
+
+/// Planted bugs, and the tests here that notice them.
+#[cfg(feature = "planted-bugs")]
+pub(crate) const CLAIMS: &[(Bug, fn())] = &[
+    (Bug::MarkerIgnored, a_damaged_batch_never_panics_and_is_refused_only_if_prost_refuses_it),
+    (Bug::LastItemSkipped, a_damaged_batch_never_panics_and_is_refused_only_if_prost_refuses_it),
+];
 
 /// What damages a batch.
 #[derive(Clone, Debug)]
@@ -87,7 +99,7 @@ fn a_damaged_batch_never_panics_and_is_refused_only_if_prost_refuses_it() {
             })
         })
         .collect();
-    let config = ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() };
+    let config = with_cases(CASES);
     // The same cases in every run: a finding must not depend on who runs the suite.
     let generator = TestRunner::deterministic().new_rng();
     let mut runner = TestRunner::new_with_rng(config, generator);
@@ -111,14 +123,22 @@ fn a_damaged_batch_never_panics_and_is_refused_only_if_prost_refuses_it() {
             *counts.borrow_mut().1 += 1;
             prop_assert_eq!(tally, Tally::default());
         }
+        // The same walk with other sinks: they decide, count and refuse alike.
+        let result = scene.rewrite(signal, &batch, &EVERYTHING);
+        let edited = scene.edits(signal, &batch, &EVERYTHING).map(|(list, tally)| (applied(&list, &batch), tally));
+        prop_assert_eq!(&edited, &result);
+        let marked =
+            scene.item_marks(signal, &batch, &EVERYTHING).map(|(marks, tally)| (!marks.items.is_empty(), tally));
+        prop_assert_eq!(marked, result.map(|(bytes, tally)| (bytes.is_some(), tally)));
         Ok(())
     });
     run.unwrap();
-    assert!(readable > CASES / 10 && refused > CASES / 10, "{readable} readable, {refused} refused: too few of one");
+    let enough = with_cases(CASES).cases / 10;
+    assert!(readable > enough && refused > enough, "{readable} readable, {refused} refused: too few of one");
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(with_cases(512))]
 
     #[test]
     fn random_bytes_never_panic(batch in collection::vec(any::<u8>(), 0..200)) {

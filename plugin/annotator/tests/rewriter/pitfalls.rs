@@ -1,5 +1,7 @@
 //! The traps of OTLP and of protobuf, each by name.
 
+#[cfg(feature = "planted-bugs")]
+use faultline_annotator::otlp::planted::Bug;
 use faultline_annotator::{
     annotation::Annotation,
     config::SpanMarking,
@@ -11,6 +13,14 @@ use crate::{
     scene::{EVERYTHING, Scene},
     tree::{Node, attribute, encode, text},
 };
+
+/// Planted bugs, and the tests here that notice them.
+#[cfg(feature = "planted-bugs")]
+pub(crate) const CLAIMS: &[(Bug, fn())] = &[
+    (Bug::MarkerIgnored, a_marker_is_found_whatever_the_order_inside_its_key_value),
+    (Bug::LastItemSkipped, field_1000_is_walked_like_scopes),
+    (Bug::ObservedTimePreferred, a_log_record_without_time_counts_by_its_observed_time),
+];
 
 /// Marks `checkout` from 100 to 200.
 fn checkout() -> Scene {
@@ -256,6 +266,19 @@ fn a_time_repeated_behind_the_attributes_of_an_item_outside_the_window_is_not_se
     assert_eq!(check(Signal::Traces, span, None).items_outside_window, 1);
 }
 
+/// The same price for leaving an item at its marker.
+#[test]
+fn a_time_repeated_behind_the_marker_of_an_item_is_not_seen() {
+    let span = [times(150, 160), vec![ours(9)], times(1, 2)].concat();
+    assert_eq!(check(Signal::Traces, span, None).items_already_marked, 1);
+}
+
+#[test]
+fn an_item_is_left_at_its_marker_and_what_follows_is_not_read() {
+    let span = [times(150, 160), vec![ours(9), Node::Bytes(9, vec![0xff])]].concat();
+    assert_eq!(check(Signal::Traces, span, None).items_already_marked, 1);
+}
+
 #[test]
 fn an_item_outside_the_window_is_left_before_its_attributes_are_read() {
     let span = [times(1, 2), vec![Node::Bytes(9, vec![0xff])]].concat();
@@ -271,6 +294,9 @@ fn a_log_record_without_time_counts_by_its_observed_time() {
         vec![Node::Fixed64(1, 0), observed.clone()],
         Some(vec![Node::Fixed64(1, 0), ours(6), observed.clone()]),
     );
+    let read_late = [Node::Fixed64(1, 150), Node::Fixed64(11, 1)];
+    let [time, observed_late] = read_late.clone();
+    check(Signal::Logs, read_late.to_vec(), Some(vec![time, ours(6), observed_late]));
     let outside = vec![Node::Fixed64(1, 1), observed];
     assert_eq!(check(Signal::Logs, outside, None).items_outside_window, 1);
     assert_eq!(check(Signal::Logs, vec![text(3, "INFO")], None).items_without_time, 1);

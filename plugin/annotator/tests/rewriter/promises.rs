@@ -1,5 +1,7 @@
 //! What holds for every batch: nothing is overwritten, nothing of others is lost, twice is once.
 
+#[cfg(feature = "planted-bugs")]
+use faultline_annotator::otlp::planted::Bug;
 use faultline_annotator::otlp::{Marking, Signal};
 use faultline_test_support::{
     Generator,
@@ -12,9 +14,17 @@ use faultline_test_support::{
 use proptest::prelude::*;
 
 use crate::{
-    scene::{EVERYTHING, Scene, plain_signal},
+    scene::{EVERYTHING, Scene, plain_signal, with_cases},
     tree::{Node, attribute, encode, text, unknown, varint},
 };
+
+/// Planted bugs, and the tests here that notice them.
+#[cfg(feature = "planted-bugs")]
+pub(crate) const CLAIMS: &[(Bug, fn())] = &[
+    (Bug::UnknownFieldDropped, unknown_fields_in_every_message_leave_as_they_came),
+    (Bug::UnknownFieldDropped, unknown_fields_between_known_ones_leave_as_they_came),
+    (Bug::MarkerIgnored, rewriting_twice_equals_rewriting_once),
+];
 
 const SIGNALS: [Signal; 3] = [Signal::Traces, Signal::Metrics, Signal::Logs];
 
@@ -85,7 +95,7 @@ fn spans(batch: &[u8]) -> Vec<Span> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(with_cases(32))]
 
     #[test]
     fn rewriting_twice_equals_rewriting_once(seed: u64, items in 1..32_usize) {

@@ -6,13 +6,14 @@ use faultline_annotator::{
     annotation::{Annotation, Group, Value},
     config::SpanMarking,
     limits,
-    otlp::{Concern, Marking, Marks, Refusal, ResourceIdentity, Rewriter, Signal, Tally},
+    otlp::{Concern, EditList, ItemMarks, Marking, Marks, Refusal, ResourceIdentity, Rewriter, Signal, Tally},
 };
 use faultline_test_support::{
     Counts, Incidents, Judgement, MarkedSpans, Options, Owner,
     opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, any_value},
     oracle,
 };
+use proptest::test_runner::Config as ProptestConfig;
 
 /// One incident: whom it affects, when, and what it puts on items.
 #[derive(Clone, Debug)]
@@ -48,6 +49,17 @@ pub(crate) const EVERYTHING: Marking = Marking {
     exemplars: true,
     batch_bytes_max: limits::BATCH_BYTES_MAX,
 };
+
+/// So many cases of a property, none of which are written down.
+pub(crate) fn with_cases(cases: u32) -> ProptestConfig {
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    if cfg!(feature = "planted-bugs") {
+        // Of a fault that was planted nobody needs the smallest case, and a few show it.
+        ProptestConfig { cases: cases.div_ceil(4), max_shrink_iters: 0, ..config }
+    } else {
+        config
+    }
+}
 
 impl TestIncident {
     /// Affects all at any time.
@@ -97,6 +109,25 @@ impl Scene {
     ) -> Result<(Option<Vec<u8>>, Tally), Refusal> {
         let mut tally = Tally::default();
         let result = Rewriter::default().rewrite(signal, batch, marking, &mut self.marks(), &mut tally)?;
+        Ok((result, tally))
+    }
+
+    /// The edits that [`Self::rewrite`] makes.
+    pub(crate) fn edits(&self, signal: Signal, batch: &[u8], marking: &Marking) -> Result<(EditList, Tally), Refusal> {
+        let mut tally = Tally::default();
+        let result = Rewriter::default().edits(signal, batch, marking, &mut self.marks(), &mut tally)?;
+        Ok((result, tally))
+    }
+
+    /// What [`Self::rewrite`] adds, by positions.
+    pub(crate) fn item_marks(
+        &self,
+        signal: Signal,
+        batch: &[u8],
+        marking: &Marking,
+    ) -> Result<(ItemMarks, Tally), Refusal> {
+        let mut tally = Tally::default();
+        let result = Rewriter::default().marks(signal, batch, marking, &mut self.marks(), &mut tally)?;
         Ok((result, tally))
     }
 
@@ -197,7 +228,8 @@ fn tally(counts: Counts) -> Tally {
     }
 }
 
-fn any_value(value: &Value) -> AnyValue {
+/// The value as `prost` has it.
+pub(crate) fn any_value(value: &Value) -> AnyValue {
     let text = |text: &String| any_value::Value::StringValue(text.clone());
     let value = match value {
         Value::Text(one) => text(one),
