@@ -26,6 +26,7 @@ mod fields;
 pub mod gaps;
 pub mod incident;
 mod key_filter;
+pub mod key_search;
 pub mod limits;
 pub mod names;
 mod naming;

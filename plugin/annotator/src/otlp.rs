@@ -29,7 +29,7 @@ pub use self::{
     item_marks::{ItemMark, ItemMarks},
     rewriter::Rewriter,
 };
-use crate::{annotation::Annotation, config::SpanMarking};
+use crate::{annotation::Annotation, config::SpanMarking, key_search::KeySearch};
 
 /// The three kinds of OTLP telemetry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,6 +85,12 @@ pub trait Marks {
     /// Asked once for each item that has a time, and again in the rare case that its time is repeated, with another
     /// value, behind its attributes.
     fn annotation(&mut self, concern: Concern, from: u64, until: u64) -> Option<&Annotation>;
+
+    /// Finds the keys of all that [`Self::annotation`] gives for that concern, wherever they lie. `None`: they may be
+    /// anywhere, and every attribute is read.
+    fn keys(&self, _concern: Concern) -> Option<&KeySearch> {
+        None
+    }
 }
 
 /// What became of resources and items.

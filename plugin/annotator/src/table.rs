@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use crate::annotation::Annotation;
 use crate::config::{Config, Target};
 use crate::incident::{IncidentKind, Severity};
+use crate::key_search::KeySearch;
 use crate::limits;
 use crate::otlp::{Concern, Marks, ResourceIdentity};
 use crate::reach::{Reach, normalize};
@@ -33,6 +34,8 @@ pub struct Table {
     changes_at: Option<Nanos>,
     /// Lists of incidents that concern some resource, most severe first; a [`Concern`] is an index.
     concerns: Vec<Vec<u32>>,
+    /// For each of these, what finds all keys that it puts on items.
+    searches: Vec<KeySearch>,
     concern_of: BTreeMap<Vec<u32>, usize>,
     annotations: Vec<Annotation>,
     annotation_of: BTreeMap<(u64, u64), usize>,
@@ -221,6 +224,15 @@ impl Table {
         self.fitting = fitting;
     }
 
+    /// What finds the keys that the fitting incidents put on items, alone or with others of them.
+    fn search(&self) -> KeySearch {
+        let members = self.fitting.iter().filter_map(|incident| self.incidents.get(usize::try_from(*incident).ok()?));
+        // Which incident comes first, and whether there are several, differs from item to item.
+        let groups: Vec<_> =
+            members.flat_map(|incident| compose(&self.prefix, [incident, incident].into_iter())).collect();
+        KeySearch::of(groups.iter().flat_map(|group| &group.attributes).map(|(key, _)| key.as_str()))
+    }
+
     /// What a resource does not say cannot disagree.
     fn fits(&self, narrowed: &Narrowed, resource: &ResourceIdentity<'_>) -> bool {
         let agrees = |wanted: &Option<String>, given: Option<&[u8]>| match (wanted, given) {
@@ -308,6 +320,7 @@ impl Marks for Table {
             None => {
                 let index = self.concerns.len();
                 self.concern_of.insert(self.fitting.clone(), index);
+                self.searches.push(self.search());
                 self.concerns.push(self.fitting.clone());
                 index
             }
@@ -323,6 +336,10 @@ impl Marks for Table {
             }
             _ => self.annotate_anew(concern, from, until),
         }
+    }
+
+    fn keys(&self, concern: Concern) -> Option<&KeySearch> {
+        self.searches.get(usize::try_from(concern.0).ok()?)
     }
 }
 

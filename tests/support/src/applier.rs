@@ -31,7 +31,7 @@ struct Point<'a> {
     exemplars: &'a mut [Exemplar],
 }
 
-/// The request with the attributes of `sets` put behind those of the marked items.
+/// The request with the attributes of `sets` put in front of those of the marked items.
 ///
 /// # Errors
 ///
@@ -104,9 +104,7 @@ fn points(metric: &mut Metric) -> Vec<Point<'_>> {
 
 fn add(attributes: &mut Vec<KeyValue>, sets: &[Group], mark: &Mark) {
     let set = &sets[mark.set as usize];
-    attributes.extend(set.iter().map(|(key, value)| KeyValue {
-        key: key.clone(),
-        value: Some(value.clone()),
-        ..KeyValue::default()
-    }));
+    let added =
+        set.iter().map(|(key, value)| KeyValue { key: key.clone(), value: Some(value.clone()), ..KeyValue::default() });
+    attributes.splice(0..0, added);
 }

@@ -304,7 +304,7 @@ impl<I: Incidents> Judge<'_, I> {
         } else {
             self.counts.items_nothing_absent += 1;
         }
-        attributes.extend(added);
+        attributes.splice(0..0, added);
     }
 }
 

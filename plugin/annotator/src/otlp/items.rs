@@ -239,7 +239,7 @@ impl Item for LogRecord {
 
     #[inline]
     fn is_time_known(&self) -> bool {
-        self.times[0] != 0
+        self.times[0] != 0 && !planted::has(Bug::ObservedTimePreferred)
     }
 
     #[inline]

@@ -7,7 +7,7 @@ use super::{
     output::Output,
     sink::{Position, Sink},
     steps::Steps,
-    walk::Walk,
+    walk::{Scope, Walk},
     wire::{Delimited, Message},
 };
 use crate::{annotation::Present, config::SpanMarking};
@@ -19,9 +19,9 @@ use crate::{annotation::Present, config::SpanMarking};
 ///
 /// Fields may come in any order, with unknown fields and groups between them; lengths may be padded. Only what is walked
 /// is checked: resources, and in those that are concerned everything on the way to the attributes of an item. An item
-/// whose time comes before its attributes is left as soon as it is sure to get nothing: there, when it lies outside of every
-/// window, and at its marker, when it is marked already. So a repeated time behind that, which no writer makes, does not
-/// count, and what follows is not checked.
+/// whose time comes before its attributes is left as soon as it is sure what it gets: there, when it lies outside of every
+/// window, or when no key of ours is in the bytes around it; and at its marker, when it is marked already. So a repeated
+/// time behind that, which no writer makes, does not count, and what follows is not checked.
 #[derive(Debug, Default)]
 pub struct Rewriter {
     edits: Edits,
@@ -44,8 +44,8 @@ const MESSAGE_TOO_LARGE: &str = "batch is larger than 2 GiB, which is what proto
 impl Rewriter {
     /// Marks the items of one export request of that signal; `Ok(None)` when nothing was to be added.
     ///
-    /// Attributes go behind the last one of an item, or where a writer would have put the first. Where `marking` is off
-    /// for the signal, resources are still visited and counted.
+    /// Attributes go in front of those that an item has, which is where a writer would have put the first. Where `marking`
+    /// is off for the signal, resources are still visited and counted.
     ///
     /// # Errors
     ///
@@ -155,7 +155,8 @@ impl Task<'_> {
         let Self { signal, batch, marking, steps } = *self;
         check_size(batch.len(), marking.batch_bytes_max)?;
         let (tally, position) = (Tally::default(), Position::default());
-        let mut walk = Walk { signal, marking, marks, sink, present, steps, tally, position };
+        let scope = Scope::default();
+        let mut walk = Walk { signal, batch, marking, marks, sink, present, steps, tally, position, scope };
         let mut request = Message::whole(batch);
         while let Some(group) = walk.next_group(&mut request)? {
             let grown = walk.group(&group)?;

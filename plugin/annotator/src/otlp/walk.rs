@@ -23,6 +23,7 @@ use crate::{
 /// One batch under way.
 pub(super) struct Walk<'a, M, S> {
     pub(super) signal: Signal,
+    pub(super) batch: &'a [u8],
     pub(super) marking: &'a Marking,
     pub(super) marks: &'a mut M,
     pub(super) sink: &'a mut S,
@@ -31,6 +32,17 @@ pub(super) struct Walk<'a, M, S> {
     pub(super) tally: Tally,
     /// The item that comes next.
     pub(super) position: Position,
+    /// Where that lies.
+    pub(super) scope: Scope,
+}
+
+/// The scope group under way, from its beginning to its end in the batch.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Scope {
+    start: usize,
+    end: usize,
+    /// Whether one of our keys may be in it; not known before an item is to get something.
+    has_our_keys: Option<bool>,
 }
 
 /// An item read as far as its time, and what is left of it to read.
@@ -108,6 +120,7 @@ impl<M: Marks, S: Sink> Walk<'_, M, S> {
             group,
             |number| matches!(number, SCOPE_GROUPS | LIBRARY_GROUPS),
             |walk, scope| {
+                walk.scope = Scope { start: scope.at(), end: scope.end(), has_our_keys: None };
                 walk.children(scope, |number| number == SCOPE_ITEMS, |walk, item| walk.scope_item(item, concern))
             },
         )
@@ -230,7 +243,8 @@ impl<M: Marks, S: Sink> Walk<'_, M, S> {
         // A copy, which can stay in a register.
         let mut steps = self.steps;
         let Head { mut item, tail } = head(message, item, &mut steps)?;
-        let (annotation, at) = loop {
+        let is_settled = item.needs_times_only() && item.is_time_known();
+        let annotation = loop {
             let Some((from, until)) = item.time() else {
                 self.steps = steps;
                 self.tally.items_without_time += 1;
@@ -242,12 +256,27 @@ impl<M: Marks, S: Sink> Walk<'_, M, S> {
                 return Ok(None);
             };
             let annotation = item.part_of(annotation);
-            let at = read_tail(tail, &mut item, annotation, self.present, &mut steps)?;
+            if is_settled {
+                match self.scope.has_our_keys {
+                    None => {
+                        self.search_scope(concern);
+                        continue;
+                    }
+                    Some(false) => {
+                        self.present.clear();
+                        break annotation;
+                    }
+                    Some(true) => {}
+                }
+            }
+            read_tail(tail, &mut item, annotation, self.present, &mut steps)?;
             // The tail may repeat a time, and the last one counts. All is read by now, so this happens once at most.
             if item.time() == Some((from, until)) {
-                break (annotation, at);
+                break annotation;
             }
         };
+        // In front of the attributes, or where a writer would put them.
+        let at = tail.at();
         self.steps = steps;
         if !item.is_wanted() {
             self.tally.items_not_entry_or_error += 1;
@@ -267,6 +296,14 @@ impl<M: Marks, S: Sink> Walk<'_, M, S> {
                 Ok(None)
             }
         }
+    }
+
+    /// Looks for our keys in the scope group under way.
+    #[cold]
+    fn search_scope(&mut self, concern: Concern) {
+        let Scope { start, end, .. } = self.scope;
+        let bytes = self.batch.get(start..end).unwrap_or_default();
+        self.scope.has_our_keys = Some(self.marks.keys(concern).is_none_or(|keys| keys.may_be_in(bytes)));
     }
 }
 
@@ -312,8 +349,7 @@ fn slow_head<I: Item>(mut fields: Message<'_>, mut item: I, mut steps: Steps) ->
     Ok((Head { item, tail: tail.unwrap_or(fields) }, steps))
 }
 
-/// Reads the tail of an item, notes which keys of `annotation` are there, and answers where its attributes belong:
-/// behind the last attribute, else before the first field that a writer would put behind attributes.
+/// Reads the tail of an item, and notes which keys of `annotation` are there.
 ///
 /// Once it is sure that the item is marked already, nothing more is read.
 #[inline(always)]
@@ -323,39 +359,27 @@ fn read_tail<I: Item>(
     annotation: &Annotation,
     present: &mut Present,
     steps: &mut Steps,
-) -> Result<usize, Refusal> {
+) -> Result<(), Refusal> {
     let attributes = item.attributes();
     let number = attributes.number();
-    let mut behind_last = None;
-    let mut before_next = None;
     present.clear();
     loop {
-        let passed = pass_attributes(tail.rest(), attributes.tag(), annotation.filter());
-        if passed.fields > 0 {
-            tail.pass(passed, steps)?;
-            behind_last = Some(tail.at());
-        }
-        // Before it is known where attributes belong, the next field may tell.
-        if behind_last.is_some() && item.needs_times_only() {
+        tail.pass(pass_attributes(tail.rest(), attributes.tag(), annotation.filter()), steps)?;
+        if item.needs_times_only() {
             tail.pass(pass_tail(tail.rest(), number as u8, item.time_tags()), steps)?;
         }
-        let Some(field) = tail.next(steps)? else { break };
+        let Some(field) = tail.next(steps)? else { return Ok(()) };
         if let Some(attribute) = field.delimited(number) {
-            behind_last = Some(attribute.content.end());
             if let Some(index) = annotation.find(key(attribute.content, steps)?)
                 && !planted::has(Bug::MarkerIgnored)
             {
                 present.insert(index);
                 if item.needs_times_only() && annotation.is_kept_out(present) {
-                    break;
+                    return Ok(());
                 }
             }
         } else {
-            if field.number > number && before_next.is_none() {
-                before_next = Some(field.start);
-            }
             item.read(&field, steps)?;
         }
     }
-    Ok(behind_last.or(before_next).unwrap_or(tail.end()))
 }

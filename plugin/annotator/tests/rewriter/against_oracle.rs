@@ -22,7 +22,7 @@ pub(crate) const CLAIMS: &[(Bug, fn())] = &[
     (Bug::MarkerIgnored, equals_the_oracle_on_batches_that_were_marked_before),
     (Bug::LastItemSkipped, equals_the_oracle_on_small_batches),
     (Bug::LastItemSkipped, equals_the_oracle_on_batches_of_512),
-    (Bug::ObservedTimePreferred, equals_the_oracle_on_batches_of_8192_with_overlapping_incidents),
+    (Bug::ObservedTimePreferred, equals_the_oracle_on_small_batches),
 ];
 
 fn agree(scene: &Scene, signal: Signal, batch: &[u8], marking: &Marking) -> Tally {

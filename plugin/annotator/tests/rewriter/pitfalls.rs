@@ -243,7 +243,7 @@ fn a_span_without_a_start_counts_by_its_end_and_without_both_has_no_time() {
 fn times_may_follow_the_attributes() {
     let theirs = attribute(9, "k", "v");
     let span = [vec![theirs.clone()], times(150, 160)].concat();
-    check(Signal::Traces, span, Some([vec![theirs, ours(9)], times(150, 160)].concat()));
+    check(Signal::Traces, span, Some([vec![ours(9), theirs], times(150, 160)].concat()));
     let marked = [vec![ours(9)], times(150, 160)].concat();
     assert_eq!(check(Signal::Traces, marked, None).items_already_marked, 1);
 }
@@ -252,10 +252,11 @@ fn times_may_follow_the_attributes() {
 fn of_a_repeated_time_the_last_counts() {
     let moved_in = [times(1, 2), times(150, 160)].concat();
     check(Signal::Traces, moved_in.clone(), Some([moved_in, vec![ours(9)]].concat()));
-    // Behind the attributes of an item that was in the window.
-    let moved_out = [times(150, 160), vec![attribute(9, "k", "v")], times(1, 2)].concat();
+    // Behind the attributes of an item that was in the window, and has a key of ours.
+    let key_of_ours = || attribute(9, "incident.ids", "a");
+    let moved_out = [times(150, 160), vec![key_of_ours()], times(1, 2)].concat();
     assert_eq!(check(Signal::Traces, moved_out, None).items_outside_window, 1);
-    let made_nothing = [times(150, 160), vec![attribute(9, "k", "v")], times(0, 0)].concat();
+    let made_nothing = [times(150, 160), vec![key_of_ours()], times(0, 0)].concat();
     assert_eq!(check(Signal::Traces, made_nothing, None).items_without_time, 1);
 }
 
@@ -264,6 +265,16 @@ fn of_a_repeated_time_the_last_counts() {
 fn a_time_repeated_behind_the_attributes_of_an_item_outside_the_window_is_not_seen() {
     let span = [times(1, 2), vec![attribute(9, "k", "v")], times(150, 160)].concat();
     assert_eq!(check(Signal::Traces, span, None).items_outside_window, 1);
+}
+
+/// The same price for not reading the attributes where none of ours can be.
+#[test]
+fn a_time_repeated_behind_attributes_of_others_is_not_seen() {
+    let span = |ours: Option<Node>| {
+        let span = times(150, 160).into_iter().chain(ours).chain([attribute(9, "k", "v")]);
+        span.chain(times(1, 2)).collect::<Vec<_>>()
+    };
+    check(Signal::Traces, span(None), Some(span(Some(ours(9)))));
 }
 
 /// The same price for leaving an item at its marker.
@@ -325,19 +336,25 @@ fn a_key_that_is_overridden_or_only_pointed_to_is_no_marker() {
     let not_an_attribute = Node::Varint(9, 1);
     let longer = attribute(9, "incident.ids", "a");
     for theirs in [overridden, pointed_to, wrong_type, longer] {
-        let span = [times(150, 160), vec![theirs]].concat();
-        check(Signal::Traces, span.clone(), Some([span, vec![ours(9)]].concat()));
+        let marked = [times(150, 160), vec![ours(9), theirs.clone()]].concat();
+        check(Signal::Traces, [times(150, 160), vec![theirs]].concat(), Some(marked));
     }
-    let span = [times(150, 160), vec![not_an_attribute]].concat();
-    check(Signal::Traces, span.clone(), Some([span, vec![ours(9)]].concat()));
+    let marked = [times(150, 160), vec![ours(9), not_an_attribute.clone()]].concat();
+    check(Signal::Traces, [times(150, 160), vec![not_an_attribute]].concat(), Some(marked));
 }
 
 #[test]
-fn ours_go_behind_the_last_attribute_even_if_others_lie_between() {
+fn ours_go_in_front_of_what_belongs_behind_them_whatever_its_order() {
     let (first, last) = (attribute(9, "a", "1"), attribute(9, "b", "2"));
-    let head = [times(150, 160), vec![first, Node::Varint(10, 1), last]].concat();
-    let rest = vec![Node::Varint(12, 1), text(3, "state")];
-    check(Signal::Traces, [head.clone(), rest.clone()].concat(), Some([head, vec![ours(9)], rest].concat()));
+    for rest in [
+        vec![first.clone(), Node::Varint(10, 1), last.clone(), Node::Varint(12, 1), text(3, "state")],
+        vec![Node::Varint(10, 1), first, text(3, "state"), last],
+        vec![Node::Varint(10, 1), text(3, "state")],
+        vec![],
+    ] {
+        let marked = [times(150, 160), vec![ours(9)], rest.clone()].concat();
+        check(Signal::Traces, [times(150, 160), rest].concat(), Some(marked));
+    }
 }
 
 // === Entry and error ===
@@ -437,7 +454,7 @@ fn exemplars_on_both_sides_of_the_attributes_of_their_point_are_marked_with_it()
     let theirs = attribute(7, "k", "v");
     let before = vec![exemplar(None), time.clone(), theirs.clone(), exemplar(None), exemplar(None)];
     let marked = exemplar(Some(ours(7)));
-    let after = vec![marked.clone(), time, theirs, ours(7), marked.clone(), marked];
+    let after = vec![marked.clone(), time, ours(7), theirs, marked.clone(), marked];
     check(Signal::Metrics, metric(7, before), Some(metric(7, after)));
 }
 
