@@ -17,8 +17,8 @@ pub use limits::Limits;
 
 use crate::bindings::{Plugin as Bindings, PluginPre};
 use crate::plugin::{
-    Affected, Asked, Build, ConfigError, ConfigWarning, Counter, Entry, Expiry, Explanation, Extent, Gap, Incident,
-    Merged, Outcome, Plugin, Receipt, Signal, Trap, Webhook,
+    Affected, Asked, Build, ConfigError, ConfigWarning, Counter, Edits, Entry, Expiry, Explanation, Extent, Gap,
+    Incident, ItemMarks, Merged, Outcome, Plugin, Receipt, Signal, Trap, Webhook,
 };
 use crate::time::Nanos;
 use limits::Meter;
@@ -164,6 +164,18 @@ impl Plugin for Guest {
     fn process(&mut self, signal: Signal, batch: &[u8], now: Nanos) -> Result<Outcome, Trap> {
         self.call("process", self.limits.process, |store, bindings| {
             bindings.faultline_incident_processor().call_process(store, signal, batch, now)
+        })
+    }
+
+    fn edits(&mut self, signal: Signal, batch: &[u8], now: Nanos) -> Result<Result<Edits, String>, Trap> {
+        self.call("edits", self.limits.process, |store, bindings| {
+            bindings.faultline_incident_processor().call_edits(store, signal, batch, now)
+        })
+    }
+
+    fn marks(&mut self, signal: Signal, batch: &[u8], now: Nanos) -> Result<Result<ItemMarks, String>, Trap> {
+        self.call("marks", self.limits.process, |store, bindings| {
+            bindings.faultline_incident_processor().call_marks(store, signal, batch, now)
         })
     }
 

@@ -1,6 +1,7 @@
 //! `faultline`: a small wasmtime host for the Faultline plugin.
 //!
-//! Read [`plugin`] first: it is the contract in Rust. [`guest`] puts the component behind it, [`host`] adds a journal and
+//! Read [`plugin`] first: it is the contract in Rust. [`guest`] puts the component behind it, [`selective`] asks it
+//! only about what concerns it, [`host`] adds a journal and
 //! survives traps, [`scenario`] plays webhooks and telemetry through a host. Everything else is for people: reading what
 //! they write ([`config_file`], [`telemetry`]) and showing what happened ([`report`], [`commands`]).
 
@@ -18,6 +19,7 @@ pub mod journal;
 pub mod plugin;
 pub mod report;
 pub mod scenario;
+pub mod selective;
 pub mod signature;
 pub mod telemetry;
 pub mod time;

@@ -6,7 +6,8 @@ pub use crate::bindings::exports::faultline::incident::incidents::{
     Counter, Expiry, Explanation, Extent, Gap, Incident, Merged, Receipt, Transition, Webhook, Window,
 };
 pub use crate::bindings::exports::faultline::incident::processor::{
-    Affected, ConfigError, ConfigWarning, Outcome, Scope,
+    Affected, Attribute, AttributeValue, ConfigError, ConfigWarning, EditList as Edits, ItemMark, ItemMarks, Outcome,
+    Scope,
 };
 pub use crate::bindings::exports::faultline::incident::types::{Entry, Signal};
 
@@ -25,6 +26,10 @@ pub trait Plugin {
     fn interest(&mut self, signal: Signal, now: Nanos) -> Result<Affected, Trap>;
     /// Marks one batch.
     fn process(&mut self, signal: Signal, batch: &[u8], now: Nanos) -> Result<Outcome, Trap>;
+    /// What `process` would do, as edits.
+    fn edits(&mut self, signal: Signal, batch: &[u8], now: Nanos) -> Result<Result<Edits, String>, Trap>;
+    /// What `process` would add, by the positions of items.
+    fn marks(&mut self, signal: Signal, batch: &[u8], now: Nanos) -> Result<Result<ItemMarks, String>, Trap>;
     /// Reads one webhook and changes nothing.
     fn receive(&mut self, source: &str, webhook: &Webhook, now: Nanos) -> Result<Receipt, Trap>;
     /// Takes committed entries into the state.
@@ -43,6 +48,68 @@ pub trait Plugin {
     fn gaps(&mut self, now: Nanos) -> Result<Vec<Gap>, Trap>;
     /// The counters of this instance.
     fn counters(&mut self) -> Result<Vec<Counter>, Trap>;
+}
+
+impl<P: Plugin + ?Sized> Plugin for Box<P> {
+    fn configure(
+        &mut self,
+        config: &str,
+        instance: &str,
+    ) -> Result<Result<Vec<ConfigWarning>, Vec<ConfigError>>, Trap> {
+        (**self).configure(config, instance)
+    }
+
+    fn interest(&mut self, signal: Signal, now: Nanos) -> Result<Affected, Trap> {
+        (**self).interest(signal, now)
+    }
+
+    fn process(&mut self, signal: Signal, batch: &[u8], now: Nanos) -> Result<Outcome, Trap> {
+        (**self).process(signal, batch, now)
+    }
+
+    fn edits(&mut self, signal: Signal, batch: &[u8], now: Nanos) -> Result<Result<Edits, String>, Trap> {
+        (**self).edits(signal, batch, now)
+    }
+
+    fn marks(&mut self, signal: Signal, batch: &[u8], now: Nanos) -> Result<Result<ItemMarks, String>, Trap> {
+        (**self).marks(signal, batch, now)
+    }
+
+    fn receive(&mut self, source: &str, webhook: &Webhook, now: Nanos) -> Result<Receipt, Trap> {
+        (**self).receive(source, webhook, now)
+    }
+
+    fn merge(&mut self, entries: &[Entry], now: Nanos) -> Result<Result<Merged, String>, Trap> {
+        (**self).merge(entries, now)
+    }
+
+    fn expire(&mut self, now: Nanos) -> Result<Expiry, Trap> {
+        (**self).expire(now)
+    }
+
+    fn state(&mut self, what: Extent) -> Result<Vec<Entry>, Trap> {
+        (**self).state(what)
+    }
+
+    fn open(&mut self, now: Nanos) -> Result<Vec<Incident>, Trap> {
+        (**self).open(now)
+    }
+
+    fn find(&mut self, name: &str, now: Nanos) -> Result<Result<Incident, String>, Trap> {
+        (**self).find(name, now)
+    }
+
+    fn explain(&mut self, asked: Asked<'_>, now: Nanos) -> Result<Vec<Explanation>, Trap> {
+        (**self).explain(asked, now)
+    }
+
+    fn gaps(&mut self, now: Nanos) -> Result<Vec<Gap>, Trap> {
+        (**self).gaps(now)
+    }
+
+    fn counters(&mut self) -> Result<Vec<Counter>, Trap> {
+        (**self).counters()
+    }
 }
 
 /// The item that an explanation is asked about.
@@ -65,6 +132,12 @@ pub trait Build {
     /// # Errors
     /// When the build offers or wants something else than the contract says, or the machine lacks what it needs.
     fn instantiate(&self) -> anyhow::Result<Box<dyn Plugin>>;
+}
+
+impl<B: Build + ?Sized> Build for std::sync::Arc<B> {
+    fn instantiate(&self) -> anyhow::Result<Box<dyn Plugin>> {
+        (**self).instantiate()
+    }
 }
 
 /// The end of an instance: a call into it did not return.

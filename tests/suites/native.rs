@@ -1,10 +1,12 @@
 //! The annotator compiled for this machine, behind the same trait as the component: the second build.
 
 use faultline::plugin::{
-    Affected, Asked, Build, ConfigError, ConfigWarning, Counter, Entry, Expiry, Explanation, Extent, Gap, Incident,
-    Merged, Outcome, Plugin, Receipt, Scope, Signal, Transition, Trap, Webhook, Window,
+    Affected, Asked, Attribute, AttributeValue, Build, ConfigError, ConfigWarning, Counter, Edits, Entry, Expiry,
+    Explanation, Extent, Gap, Incident, ItemMark, ItemMarks, Merged, Outcome, Plugin, Receipt, Scope, Signal,
+    Transition, Trap, Webhook, Window,
 };
 use faultline::time::Nanos;
+use faultline_annotator::annotation::Value;
 use faultline_annotator::config::Fault;
 use faultline_annotator::status::Status;
 use faultline_annotator::{Annotator, entry, gaps, otlp, state, webhook};
@@ -47,6 +49,15 @@ impl Plugin for NativePlugin {
             faultline_annotator::Outcome::Replaced(bytes) => Outcome::Replaced(bytes),
             faultline_annotator::Outcome::Refused(reason) => Outcome::Refused(reason),
         })
+    }
+
+    fn edits(&mut self, signal: Signal, batch: &[u8], now: Nanos) -> Result<Result<Edits, String>, Trap> {
+        let edits = self.0.edits(otlp_signal(signal), batch, now);
+        Ok(edits.map(|otlp::EditList { edits, inserts }| Edits { edits, inserts }))
+    }
+
+    fn marks(&mut self, signal: Signal, batch: &[u8], now: Nanos) -> Result<Result<ItemMarks, String>, Trap> {
+        Ok(self.0.marks(otlp_signal(signal), batch, now).map(item_marks))
     }
 
     fn receive(&mut self, source: &str, webhook: &Webhook, now: Nanos) -> Result<Receipt, Trap> {
@@ -122,6 +133,23 @@ fn otlp_signal(signal: Signal) -> otlp::Signal {
         Signal::Traces => otlp::Signal::Traces,
         Signal::Metrics => otlp::Signal::Metrics,
         Signal::Logs => otlp::Signal::Logs,
+    }
+}
+
+fn item_marks(marks: otlp::ItemMarks) -> ItemMarks {
+    let attribute = |(key, value)| {
+        let value = match value {
+            Value::Text(text) => AttributeValue::Text(text),
+            Value::Flag(flag) => AttributeValue::Flag(flag),
+            Value::Texts(texts) => AttributeValue::Texts(texts),
+        };
+        Attribute { key, value }
+    };
+    let item =
+        |otlp::ItemMark { resource, item, exemplar, attributes }| ItemMark { resource, item, exemplar, attributes };
+    ItemMarks {
+        sets: marks.sets.into_iter().map(|set| set.into_iter().map(attribute).collect()).collect(),
+        items: marks.items.into_iter().map(item).collect(),
     }
 }
 

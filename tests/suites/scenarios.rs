@@ -2,6 +2,7 @@
 //!
 //! `BLESS=1` rewrites what is expected, from the component; the other builds must equal it even then.
 
+mod by_marks;
 mod core_host;
 mod native;
 mod support;
@@ -11,11 +12,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use by_marks::{ByMarks, plain_signal};
 use core_host::CoreBuild;
 use faultline::guest::{EMBEDDED, GuestBuild, Limits};
 use faultline::plugin::Build;
 use faultline::report::{Lines, Report};
 use faultline::scenario::{Occurrence, Player, Scenario};
+use faultline::selective::SelectiveBuild;
+use faultline_test_support::applier;
 use libtest_mimic::{Arguments, Failed, Trial};
 use native::Native;
 use support::{difference, is_blessing, workspace};
@@ -29,6 +33,8 @@ struct Played {
     ndjson: String,
     /// The bytes handed on at each telemetry step.
     handed_on: Vec<Vec<u8>>,
+    /// The same as any host has them that decodes telemetry: without fields that it does not know.
+    decoded: Vec<Option<Vec<u8>>>,
 }
 
 fn main() -> ExitCode {
@@ -51,8 +57,12 @@ fn main() -> ExitCode {
         trials.push(Trial::test(format!("{name}::component"), move || component_is_as_expected(&*build, &place)));
         let (build, place) = (component.clone(), folder.clone());
         trials.push(Trial::test(format!("{name}::native"), move || is_as_the_component(&Native, &*build, &place)));
-        let (build, other) = (component.clone(), core.clone());
-        trials.push(Trial::test(format!("{name}::core"), move || is_as_the_component(&*other, &*build, &folder)));
+        let (build, other, place) = (component.clone(), core.clone(), folder.clone());
+        trials.push(Trial::test(format!("{name}::core"), move || is_as_the_component(&*other, &*build, &place)));
+        let (build, place) = (component.clone(), folder.clone());
+        trials.push(Trial::test(format!("{name}::by_edits"), move || edits_do_the_same(&build, &place)));
+        let build = component.clone();
+        trials.push(Trial::test(format!("{name}::by_marks"), move || marks_do_the_same(&*build, &folder)));
     }
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -92,22 +102,44 @@ fn is_as_the_component(build: &dyn Build, component: &dyn Build, folder: &Path) 
     Ok(())
 }
 
+/// Scenario: a host asks for `interest` and `edits` instead of `process`.
+/// Guarantees: it hands on the same bytes.
+fn edits_do_the_same(build: &Arc<GuestBuild>, folder: &Path) -> Result<(), Failed> {
+    let expected = play(&**build, folder)?;
+    let found = play(&SelectiveBuild(build.clone()), folder)?;
+    if expected.handed_on != found.handed_on {
+        return Err("edits make other bytes than process".into());
+    }
+    Ok(())
+}
+
+/// Scenario: a host decodes telemetry and asks for `marks`.
+/// Guarantees: it hands on the same telemetry.
+fn marks_do_the_same(build: &GuestBuild, folder: &Path) -> Result<(), Failed> {
+    let (expected, found) = (play(build, folder)?, play(&ByMarks(build), folder)?);
+    if expected.decoded != found.decoded {
+        return Err("marks make other telemetry than process".into());
+    }
+    Ok(())
+}
+
 fn play(build: &dyn Build, folder: &Path) -> Result<Played, Failed> {
     let shown = |error: anyhow::Error| Failed::from(format!("{error:#}"));
     let scenario = Scenario::read(folder).map_err(shown)?;
     let mut player = Player::new(build, &scenario).map_err(shown)?;
     let mut ndjson = Vec::new();
-    let mut handed_on = Vec::new();
+    let (mut handed_on, mut decoded) = (Vec::new(), Vec::new());
     let mut lines = Lines::new(&mut ndjson);
     for event in &mut player {
         let event = event.map_err(shown)?;
         lines.event(&event).map_err(shown)?;
         if let Occurrence::Telemetry(telemetry) = event.what {
+            decoded.push(applier::apply(plain_signal(telemetry.signal.0), &telemetry.handed_on, &[], &[]).ok());
             handed_on.push(telemetry.handed_on);
         }
     }
     lines.end(&player.summary().map_err(shown)?).map_err(shown)?;
-    Ok(Played { ndjson: String::from_utf8(ndjson)?, handed_on })
+    Ok(Played { ndjson: String::from_utf8(ndjson)?, handed_on, decoded })
 }
 
 fn same(expected: &str, found: &str) -> Result<(), Failed> {

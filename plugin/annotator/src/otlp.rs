@@ -7,6 +7,7 @@
 
 pub mod applied;
 mod edits;
+mod groups;
 mod identity;
 mod item_marks;
 mod items;
@@ -26,6 +27,7 @@ use std::{fmt, ops::AddAssign};
 pub(crate) use self::wire::push_varint;
 pub use self::{
     applied::EditList,
+    groups::{ResourceGroup, ResourceGroups},
     item_marks::{ItemMark, ItemMarks},
     rewriter::Rewriter,
 };

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use faultline::plugin::{
-    Affected, Asked, ConfigError, ConfigWarning, Counter, Entry, Expiry, Explanation, Extent, Gap, Incident, Merged,
-    Outcome, Plugin, Receipt, Scope, Signal, Transition, Trap, Webhook, Window,
+    Affected, Asked, Attribute, AttributeValue, ConfigError, ConfigWarning, Counter, Edits, Entry, Expiry, Explanation,
+    Extent, Gap, Incident, ItemMark, ItemMarks, Merged, Outcome, Plugin, Receipt, Scope, Signal, Transition, Trap,
+    Webhook, Window,
 };
 use faultline::time::Nanos;
 use wasmtime::Module;
@@ -24,6 +25,10 @@ pub(crate) struct CorePlugin {
 records! {
     ConfigError { pointer, message, hint }
     Affected { marks, evidence_one_in }
+    Edits { edits, inserts }
+    Attribute { key, value }
+    ItemMark { resource, item, exemplar, attributes }
+    ItemMarks { sets, items }
     Entry { key, bytes }
     Transition { source, incident, kind, from, to, at, services, reason }
     Receipt { status, retry_after_secs, body, entries, transitions }
@@ -79,6 +84,14 @@ impl Plugin for CorePlugin {
         self.call("process", &[signal.into(), batch.into(), now.into()])
     }
 
+    fn edits(&mut self, signal: Signal, batch: &[u8], now: Nanos) -> Result<Result<Edits, String>, Trap> {
+        self.call("edits", &[signal.into(), batch.into(), now.into()])
+    }
+
+    fn marks(&mut self, signal: Signal, batch: &[u8], now: Nanos) -> Result<Result<ItemMarks, String>, Trap> {
+        self.call("marks", &[signal.into(), batch.into(), now.into()])
+    }
+
     fn receive(&mut self, source: &str, webhook: &Webhook, now: Nanos) -> Result<Receipt, Trap> {
         self.call("receive", &[source.into(), webhook.into(), now.into()])
     }
@@ -127,6 +140,17 @@ impl FromValue for Scope {
             (1, None) => Self::Everything,
             (2, Some(services)) => Self::Services(FromValue::from_value(services)?),
             other => bail!("expected a scope, found {other:?}"),
+        })
+    }
+}
+
+impl FromValue for AttributeValue {
+    fn from_value(value: Value<'_>) -> anyhow::Result<Self> {
+        Ok(match value.variant()? {
+            (0, Some(text)) => Self::Text(FromValue::from_value(text)?),
+            (1, Some(flag)) => Self::Flag(FromValue::from_value(flag)?),
+            (2, Some(texts)) => Self::Texts(FromValue::from_value(texts)?),
+            other => bail!("expected the value of an attribute, found {other:?}"),
         })
     }
 }

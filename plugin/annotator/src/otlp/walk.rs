@@ -66,7 +66,7 @@ struct PointLayout {
 }
 
 // Field numbers. `ResourceSpans`, `ResourceLogs` and `ResourceMetrics` are alike, and so are the scopes in them.
-const REQUEST_RESOURCE_GROUPS: u32 = 1;
+pub(super) const REQUEST_RESOURCE_GROUPS: u32 = 1;
 const SCOPE_GROUPS: u32 = 2;
 /// Where OTLP before 0.15 kept them: `instrumentation_library_spans` and so on, in the same shape. The Collector still
 /// reads these.
