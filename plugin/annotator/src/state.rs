@@ -10,7 +10,7 @@
 mod slot;
 mod view;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry as MapEntry};
 
 pub use view::{Active, EventWindow, Standing, Terminal, View};
 
@@ -28,8 +28,9 @@ pub struct State {
     newest_receipt: Nanos,
     entries: usize,
     bytes: usize,
-    /// The incident that others were merged into, and the id of each of these.
-    merged: BTreeSet<(Key, String)>,
+    /// The incident that others were merged into, the id of each of these, and how many entries say so: several registers of
+    /// one incident may.
+    merged: BTreeMap<(Key, String), usize>,
     /// Slots of active incidents with and without event time.
     active_registers: usize,
 }
@@ -178,8 +179,8 @@ impl State {
     pub fn merged_into(&self, target: &Key) -> Vec<Key> {
         self.merged
             .range((target.clone(), String::new())..)
-            .take_while(|(other, _)| other == target)
-            .map(|(_, id)| Key { source: target.source.clone(), id: id.clone() })
+            .take_while(|((other, _), _)| other == target)
+            .map(|((_, id), _)| Key { source: target.source.clone(), id: id.clone() })
             .collect()
     }
 
@@ -221,8 +222,13 @@ impl State {
             if let Some(received) = held.received {
                 self.by_receipt.remove(&(received, slot.clone()));
             }
-            if let Some(pair) = held.merger() {
-                self.merged.remove(&pair);
+            if let Some(pair) = held.merger()
+                && let MapEntry::Occupied(mut saying) = self.merged.entry(pair)
+            {
+                *saying.get_mut() -= 1;
+                if *saying.get() == 0 {
+                    saying.remove();
+                }
             }
         }
         taken
@@ -241,7 +247,9 @@ impl State {
                 self.newest_receipt = self.newest_receipt.max(received);
                 self.by_receipt.insert((received, slot.clone()));
             }
-            self.merged.extend(held.merger());
+            if let Some(pair) = held.merger() {
+                *self.merged.entry(pair).or_default() += 1;
+            }
         }
         self.slots.insert(slot, others);
     }

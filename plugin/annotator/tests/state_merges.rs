@@ -204,3 +204,31 @@ fn a_merge_beyond_the_bound_on_bytes_fails_whole() {
     let too_large = Entry { key: "k".to_owned(), bytes: vec![0; limits::ENTRY_BYTES_MAX + 1] };
     assert!(State::default().merge(&[too_large], START).unwrap_err().contains("at most 262144 are taken"));
 }
+
+/// Scenario: an active and a terminal entry both say that `Q1` goes on as `Q2`; the active one is replaced by a later one
+/// that does not say so, before or after the terminal one is merged.
+/// Guarantees: as long as one entry says so it is known, whatever the order.
+#[test]
+fn a_merger_that_two_entries_tell_is_known_while_one_of_them_is_held() {
+    let q1 = Key { source: "pd".to_owned(), id: "Q1".to_owned() };
+    let q2 = Key { source: "pd".to_owned(), id: "Q2".to_owned() };
+    let record = |state: IncidentState, minute: u64, merged_into: Option<&str>| {
+        Entry::of(&Record::Incident(Box::new(IncidentRecord {
+            received: START + minute * MINUTE,
+            incident: q1.clone(),
+            version: Version { time: START + minute * MINUTE, rank: state.rank(), sequence: 0, digest: String::new() },
+            timed: true,
+            state,
+            lease_until: START + HOUR,
+            snapshot: Snapshot { merged_into: merged_into.map(str::to_owned), ..Snapshot::default() },
+        })))
+    };
+    let active = record(IncidentState::Triggered, 1, Some("Q2"));
+    let terminal = record(IncidentState::Merged, 2, Some("Q2"));
+    let later = record(IncidentState::Acknowledged, 3, None);
+    for order in [[&active, &terminal, &later], [&active, &later, &terminal], [&later, &active, &terminal]] {
+        let state = merged(&order.map(|entry| vec![entry.clone()]));
+        assert_eq!(state.merged_into(&q2), std::slice::from_ref(&q1));
+    }
+    assert_eq!(merged(&[vec![active], vec![later]]).merged_into(&q2), [], "nobody says so any more");
+}
