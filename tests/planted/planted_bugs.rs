@@ -7,6 +7,8 @@
 mod against_oracle;
 #[path = "../../plugin/annotator/tests/rewriter/boundaries.rs"]
 mod boundaries;
+#[path = "../../plugin/annotator/tests/rewriter/cases.rs"]
+mod cases;
 #[path = "../../plugin/annotator/tests/rewriter/item_marks.rs"]
 mod item_marks;
 #[path = "../../plugin/annotator/tests/rewriter/lists_of_edits.rs"]

@@ -11,7 +11,8 @@ use faultline_test_support::Generator;
 use proptest::prelude::*;
 
 use crate::{
-    scene::{EVERYTHING, Scene, TestIncident, plain_signal, with_cases},
+    cases::with_cases,
+    scene::{EVERYTHING, Scene, TestIncident, plain_signal},
     strategies::{generators, irregular, markings, scenes, signals},
 };
 

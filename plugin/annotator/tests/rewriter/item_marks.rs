@@ -12,7 +12,8 @@ use faultline_test_support::{
 use proptest::prelude::*;
 
 use crate::{
-    scene::{EVERYTHING, Scene, any_value, plain_signal, with_cases},
+    cases::with_cases,
+    scene::{EVERYTHING, Scene, any_value, plain_signal},
     strategies::{generators, irregular, markings, scenes, signals},
 };
 

@@ -8,7 +8,8 @@ use faultline_test_support::Generator;
 use proptest::{collection, prelude::*};
 
 use crate::{
-    scene::{EVERYTHING, Scene, plain_signal, with_cases},
+    cases::with_cases,
+    scene::{EVERYTHING, Scene, plain_signal},
     strategies::{generators, irregular, markings, scenes, signals},
 };
 

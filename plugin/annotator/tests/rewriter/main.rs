@@ -3,6 +3,7 @@
 
 mod against_oracle;
 mod boundaries;
+mod cases;
 mod item_marks;
 mod lists_of_edits;
 mod mutations;

@@ -19,8 +19,9 @@ use proptest::{
 };
 
 use crate::{
+    cases::with_cases,
     lists_of_edits::applied,
-    scene::{EVERYTHING, Scene, plain_signal, with_cases},
+    scene::{EVERYTHING, Scene, plain_signal},
 };
 
 /// Planted bugs, and the tests here that notice them.

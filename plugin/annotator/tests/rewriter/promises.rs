@@ -14,7 +14,8 @@ use faultline_test_support::{
 use proptest::prelude::*;
 
 use crate::{
-    scene::{EVERYTHING, Scene, plain_signal, with_cases},
+    cases::with_cases,
+    scene::{EVERYTHING, Scene, plain_signal},
     tree::{Node, attribute, encode, text, unknown, varint},
 };
 

@@ -14,7 +14,6 @@ use faultline_test_support::{
     opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, any_value},
     oracle,
 };
-use proptest::test_runner::{Config as ProptestConfig, RngSeed};
 
 /// One incident: whom it affects, when, and what it puts on items.
 #[derive(Clone, Debug)]
@@ -51,18 +50,6 @@ pub(crate) const EVERYTHING: Marking = Marking {
     exemplars: true,
     batch_bytes_max: limits::BATCH_BYTES_MAX,
 };
-
-/// So many cases of a property, none of which are written down.
-pub(crate) fn with_cases(cases: u32) -> ProptestConfig {
-    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
-    if cfg!(feature = "planted-bugs") {
-        // Of a fault that was planted nobody needs the smallest case, and a few show it: the same in every run, since others
-        // might not.
-        ProptestConfig { cases: cases.div_ceil(4), max_shrink_iters: 0, rng_seed: RngSeed::Fixed(2), ..config }
-    } else {
-        config
-    }
-}
 
 impl TestIncident {
     /// Affects all at any time.
