@@ -13,7 +13,7 @@ use super::{
     planted::{self, Bug},
     sink::{Insert, Position, Sink, Staged},
     steps::Steps,
-    wire::{Delimited, Message},
+    wire::{Delimited, Field, Message},
 };
 use crate::{
     annotation::{Annotation, AttributesField, Present},
@@ -149,9 +149,16 @@ impl<M: Marks, S: Sink> Walk<'_, M, S> {
     fn metric(&mut self, metric: Message<'_>, concern: Concern) -> Result<i64, Refusal> {
         let mut grown = 0;
         let mut fields = metric;
+        let mut valid_from = None;
         while let Some(field) = fields.next(&mut self.steps)? {
-            let Some(layout) = POINT_LAYOUTS.iter().find(|layout| layout.data == field.number) else { continue };
-            let Some(data) = field.delimited(layout.data) else { continue };
+            let Some((layout, data)) = metric_data(&field) else { continue };
+            let valid_from = match valid_from {
+                Some(known) => known,
+                None => *valid_from.insert(valid_data_start(&field, fields, &mut self.steps)?),
+            };
+            if field.start < valid_from {
+                continue;
+            }
             let place = self.sink.open(&data)?;
             let inside = self.children(
                 data.content,
@@ -305,6 +312,28 @@ impl<M: Marks, S: Sink> Walk<'_, M, S> {
         let bytes = self.batch.get(start..end).unwrap_or_default();
         self.scope.has_our_keys = Some(self.marks.keys(concern).is_none_or(|keys| keys.may_be_in(bytes)));
     }
+}
+
+/// The points in a field of a `Metric`, if it has any.
+#[inline]
+fn metric_data<'m>(field: &Field<'m>) -> Option<(&'static PointLayout, Delimited<'m>)> {
+    let layout = POINT_LAYOUTS.iter().find(|layout| layout.data == field.number)?;
+    Some((layout, field.delimited(layout.data)?))
+}
+
+/// Where in a metric the data begins that whoever decodes it has, given the first data and what is behind it.
+///
+/// The kinds of data are a `oneof`: data of another kind takes the place of those before it, data of the same kind is added
+/// to them. Points that nobody has must not be numbered for [`ItemMarks`](super::ItemMarks).
+#[inline]
+fn valid_data_start(first: &Field<'_>, mut behind: Message<'_>, steps: &mut Steps) -> Result<usize, Refusal> {
+    let (mut kind, mut start) = (first.number, first.start);
+    while let Some(field) = behind.next(steps)? {
+        if field.number != kind && metric_data(&field).is_some() {
+            (kind, start) = (field.number, field.start);
+        }
+    }
+    Ok(start)
 }
 
 /// Reads an item as far as needed to tell its time.

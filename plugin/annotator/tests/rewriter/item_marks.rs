@@ -8,6 +8,8 @@ use faultline_annotator::otlp::{ItemMark, ItemMarks, Marking, Signal};
 use faultline_test_support::{
     Generator,
     applier::{self, Mark},
+    opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest,
+    prost::Message,
 };
 use proptest::prelude::*;
 
@@ -15,6 +17,7 @@ use crate::{
     cases::with_cases,
     scene::{EVERYTHING, Scene, any_value, plain_signal},
     strategies::{generators, irregular, markings, scenes, signals},
+    tree::{Node, encode},
 };
 
 /// Planted bugs, and the tests here that notice them.
@@ -92,4 +95,21 @@ fn resources_that_are_not_concerned_and_points_that_are_not_marked_are_counted_a
     assert!(!marks.items.is_empty());
     assert!(marks.items.iter().all(|mark| mark.resource == 3 && mark.exemplar.is_some()));
     assert!(marks.items.iter().any(|mark| mark.item > 0));
+}
+
+/// Scenario: a metric with points of a gauge, and then a sum that takes their place.
+/// Guarantees: the positions are those in what whoever decodes the batch has.
+#[test]
+fn points_that_nobody_has_who_decodes_the_batch_have_no_position() {
+    let point = || Node::Message(1, vec![Node::Fixed64(3, 150)]);
+    let gauge = Node::Message(5, vec![point(), point(), point()]);
+    let sum = Node::Message(7, vec![point()]);
+    let scope = Node::Message(2, vec![Node::Message(2, vec![gauge, sum])]);
+    let batch = encode(&[Node::Message(1, vec![scope])]);
+    let scene = Scene::marking_all(&[("incident.id", "a")]);
+    let (marks, _) = scene.item_marks(Signal::Metrics, &batch, &EVERYTHING).unwrap();
+    assert_eq!(marks.items, [ItemMark { resource: 0, item: 0, exemplar: None, attributes: 0 }]);
+    let (rewritten, _) = scene.rewrite(Signal::Metrics, &batch, &EVERYTHING).unwrap();
+    let decoded = |batch: &[u8]| ExportMetricsServiceRequest::decode(batch).unwrap();
+    assert_eq!(decoded(&applied(&marks, Signal::Metrics, &batch).unwrap()), decoded(&rewritten.unwrap()));
 }

@@ -458,6 +458,22 @@ fn exemplars_on_both_sides_of_the_attributes_of_their_point_are_marked_with_it()
     check(Signal::Metrics, metric(7, before), Some(metric(7, after)));
 }
 
+/// Scenario: a metric with a gauge and then a sum, which whoever decodes it reads as the sum alone.
+/// Guarantees: the sum's points are marked and counted, and nothing else; a kind that continues counts with all its parts.
+#[test]
+fn of_several_kinds_of_data_in_one_metric_the_last_counts() {
+    let time = || Node::Fixed64(3, 150);
+    let data = |kind, points: Vec<Node>| Node::Message(kind, vec![Node::Message(1, points)]);
+    let gauge = || data(5, vec![time()]);
+    let sum = |ours: Option<Node>| data(7, [time()].into_iter().chain(ours).collect());
+    let replaced = |ours: Option<Node>| vec![gauge(), sum(ours.clone()), text(1, "name"), sum(ours)];
+    let tally = check(Signal::Metrics, replaced(None), Some(replaced(Some(ours(7)))));
+    assert_eq!((tally.items_seen, tally.items_marked), (2, 2));
+    let interrupted = |ours: Option<Node>| vec![sum(None), gauge(), sum(ours)];
+    let tally = check(Signal::Metrics, interrupted(None), Some(interrupted(Some(ours(7)))));
+    assert_eq!((tally.items_seen, tally.items_marked), (1, 1));
+}
+
 // === Wire format ===
 
 #[test]
