@@ -1,11 +1,13 @@
 //! What the tests of every build share: generated OTLP, and the oracle that judges what was made of it.
 //!
 //! Nothing here knows the plugin. The oracle decodes with `prost`, edits plain structures and encodes again, so that it
-//! and the plugin can only agree by both being right.
+//! and the plugin can only agree by both being right. Where `prost` cannot judge, `wire` and `shape` read by hand.
 
 pub mod applier;
 pub mod generator;
 pub mod oracle;
+pub mod shape;
+pub mod wire;
 
 // So that a test names the same versions as the generator and the oracle do.
 pub use {opentelemetry_proto, prost};
