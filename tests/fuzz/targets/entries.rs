@@ -1,0 +1,7 @@
+//! See [`entries::check`].
+#![no_main]
+
+use faultline_fuzz::entries;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| entries::check(input));

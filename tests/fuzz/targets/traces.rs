@@ -1,0 +1,12 @@
+//! Any bytes as a batch of traces: see [`rewriting::check`].
+#![no_main]
+
+use faultline_annotator::otlp::Signal;
+use faultline_fuzz::{mutator, rewriting};
+use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
+
+fuzz_target!(|input: &[u8]| rewriting::check(Signal::Traces, input));
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    mutator::mutate(Signal::Traces, data, size, max_size, seed, fuzzer_mutate)
+});
