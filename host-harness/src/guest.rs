@@ -119,6 +119,12 @@ impl Guest {
             .map_err(|error| Trap { call, reason: reason(&error, limit, &self.store.data().meter) })
     }
 
+    /// Bytes of memory that the instance has grown to; it never shrinks.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.store.data().meter.grown()
+    }
+
     fn call_incidents<T>(
         &mut self,
         call: &'static str,

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::LazyLock;
 
-use core_host::{Contract, CoreBuild, Flat};
+use core_host::{Contract, CoreBuild, CorePlugin, Flat};
 use faultline::host::{Host, Processed};
 use faultline::journal::MemoryJournal;
 use faultline::plugin::{Build, Outcome, Plugin, Signal, Webhook};
@@ -28,6 +28,10 @@ const BATCHES: usize = 200;
 /// Bytes of the two files. They are fetched, cached and compiled by proxies and collectors, some of them at every start.
 const COMPONENT_BYTES_MAX: u64 = 600_000;
 const CORE_BYTES_MAX: u64 = 560_000;
+/// Units of fuel, which is what wasmtime counts: about one for each instruction.
+const FUEL_TO_MARK_MAX: u64 = 2700;
+const FUEL_BY_EDITS_MAX: u64 = 1900;
+const FUEL_ALREADY_MARKED_MAX: u64 = 2000;
 /// WebAssembly's memory grows by pages of this many bytes.
 const PAGE_BYTES: usize = 64 * 1024;
 
@@ -138,6 +142,41 @@ fn memory_does_not_grow_with_the_number_of_batches() {
     let grown = (after - before) / BATCHES;
     println!("{SPANS} spans a batch: {before} bytes after {BATCHES_BEFORE} batches, then {grown} a batch");
     assert!(after <= before + PAGE_BYTES, "memory grew from {before} to {after} bytes, {grown} a batch");
+}
+
+/// Scenario: batches of 512 spans, of which all are to be marked, or all are marked already.
+/// Guarantees: no more instructions for each span than these. The count is the same in every run and on every machine, so
+/// a change that makes the hot path slower is seen here, and not only in a benchmark.
+#[test]
+fn a_span_takes_no_more_instructions_than_it_may() {
+    let build = CoreBuild::metered(512 * 1024 * 1024).expect("the core module compiles");
+    let mut plugin = build.plugin().expect("an instance can be made");
+    plugin.configure(CONFIG, "test").unwrap().expect("the configuration is valid");
+    let receipt = plugin.receive("manual", &open(), NOW).unwrap();
+    plugin.merge(&receipt.entries, NOW).unwrap().expect("the entries are taken");
+    let batch = spans(SPANS, 1);
+    let mut fuel_of = |call: &mut dyn FnMut(&mut CorePlugin) -> Vec<u8>| {
+        call(&mut plugin);
+        let before = plugin.fuel_used();
+        let marked = call(&mut plugin);
+        ((plugin.fuel_used() - before) / SPANS as u64, marked)
+    };
+    let process = |plugin: &mut CorePlugin, batch: &[u8]| match plugin.process(Signal::Traces, batch, NOW) {
+        Ok(Outcome::Replaced(marked)) => marked,
+        Ok(Outcome::Unchanged) => batch.to_vec(),
+        other => panic!("{other:.200?}"),
+    };
+    let (to_mark, marked) = fuel_of(&mut |plugin| process(plugin, &batch));
+    let (already_marked, again) = fuel_of(&mut |plugin| process(plugin, &marked));
+    assert!(marked != batch && again == marked);
+    let (by_edits, _) = fuel_of(&mut |plugin| {
+        plugin.edits(Signal::Traces, &batch, NOW).unwrap().expect("readable");
+        Vec::new()
+    });
+    println!("fuel for a span: {to_mark} to mark it, {by_edits} by edits, {already_marked} where it is marked already");
+    assert!(to_mark <= FUEL_TO_MARK_MAX, "{to_mark} to mark a span");
+    assert!(by_edits <= FUEL_BY_EDITS_MAX, "{by_edits} to mark a span by edits");
+    assert!(already_marked <= FUEL_ALREADY_MARKED_MAX, "{already_marked} to find a span marked");
 }
 
 /// Scenario: the guests are built as the README says.

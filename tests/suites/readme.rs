@@ -1,7 +1,15 @@
 //! What the README says is so.
 
+#[path = "../benches/hot_path/report/mod.rs"]
+#[allow(dead_code, reason = "the suite reads a run and makes none")]
+mod report;
+mod support;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use report::Report;
+use support::{difference, is_blessing};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -22,9 +30,11 @@ fn every_path_that_a_page_links_to_exists() {
     for page in [
         "README.md",
         "ARCHITECTURE.md",
+        "docs/hot_path.md",
         "plugin/README.md",
         "wit/README.md",
         "tests/README.md",
+        "tests/fuzz/README.md",
         "tests/scenarios/README.md",
     ] {
         let folder = root().join(page).parent().map(Path::to_path_buf).unwrap_or_default();
@@ -91,4 +101,29 @@ fn every_key_of_the_configuration_is_in_the_table() {
 fn ci_runs_the_two_commands_of_the_readme() {
     let ci = read(".ci/run");
     assert!(ci.contains("cargo test --locked") && ci.contains("cargo run --locked -- replay"));
+}
+
+/// Scenario: somebody changes a figure by hand, or how the run is shown.
+/// Guarantees: the README, the page and the plot show the run that is kept beside them. `BLESS=1` shows it anew.
+#[test]
+fn the_figures_are_those_of_one_run() {
+    let report: Report = serde_json::from_str(&read("docs/hot_path.json")).expect("the run can be read");
+    if is_blessing() {
+        report.write(&root().join("docs")).expect("the report can be written");
+        let placed = report.place_in(&read("README.md")).expect("the README has a place for the figures");
+        std::fs::write(root().join("README.md"), placed).expect("the README can be written");
+    }
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    report.write(folder.path()).expect("the report can be written");
+    for name in ["hot_path.json", "hot_path.md", "hot_path.svg"] {
+        let shown = std::fs::read_to_string(folder.path().join(name)).expect("it was written");
+        if let Some(difference) = difference(&shown, &read(&format!("docs/{name}"))) {
+            panic!("docs/{name} is not of the run in hot_path.json:\n{difference}");
+        }
+    }
+    let readme = read("README.md");
+    let placed = report.place_in(&readme).expect("the README has a place for the figures");
+    if let Some(difference) = difference(&placed, &readme) {
+        panic!("the figures in the README are not those of docs/hot_path.json:\n{difference}");
+    }
 }

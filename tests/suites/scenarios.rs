@@ -62,7 +62,7 @@ fn main() -> ExitCode {
         let (build, place) = (component.clone(), folder.clone());
         trials.push(Trial::test(format!("{name}::by_edits"), move || edits_do_the_same(&build, &place)));
         let build = component.clone();
-        trials.push(Trial::test(format!("{name}::by_marks"), move || marks_do_the_same(&*build, &folder)));
+        trials.push(Trial::test(format!("{name}::by_marks"), move || marks_do_the_same(&build, &folder)));
     }
     libtest_mimic::run(&arguments, trials).exit_code()
 }

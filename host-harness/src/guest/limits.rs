@@ -23,6 +23,8 @@ pub struct Limits {
 pub(super) struct Meter {
     limits: StoreLimits,
     memory_bytes: usize,
+    /// What the instance has.
+    grown: usize,
     /// The size of memory that was asked for in vain during the present call.
     pub(super) denied: Option<usize>,
 }
@@ -50,18 +52,24 @@ impl Meter {
     pub(super) fn new(limits: &Limits) -> Self {
         let memory_bytes = limits.memory_bytes;
         let limits = StoreLimitsBuilder::new().memory_size(memory_bytes).table_elements(TABLE_ELEMENTS_MAX).build();
-        Self { limits, memory_bytes, denied: None }
+        Self { limits, memory_bytes, grown: 0, denied: None }
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
         self.memory_bytes
+    }
+
+    pub(super) fn grown(&self) -> usize {
+        self.grown
     }
 }
 
 impl ResourceLimiter for Meter {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         let allowed = self.limits.memory_growing(current, desired, maximum)?;
-        if !allowed {
+        if allowed {
+            self.grown += desired - current;
+        } else {
             self.denied = Some(desired);
         }
         Ok(allowed)

@@ -16,26 +16,48 @@ pub struct KeySearch {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Beginning {
     text: Vec<u8>,
-    /// Three bytes of the text that are seldom found together elsewhere.
-    probe: [u8; PROBE_BYTES],
+    /// Two bytes of the text that are seldom found together elsewhere.
+    probe: [u8; 2],
     /// Where in the text they are.
     probe_at: usize,
 }
 
 /// More take longer to search for than the keys take to read.
 const BEGINNINGS_MAX: usize = 4;
-/// With two, "nc" of "incident" is met in "function" and "instance": one span in three has one.
-const PROBE_BYTES: usize = 3;
+/// Shorter ones are met in other words too.
+const TEXT_BYTES_MIN: usize = 4;
 /// So many places are looked at before the next branch.
-const BLOCK: usize = 64;
+const BLOCK: usize = 128;
 /// Whether the compiler makes vector instructions of the search. Without them it takes longer than reading the keys
 /// (<https://github.com/WebAssembly/simd>; SSE2 and NEON are in every processor of these kinds).
 const IS_FAST: bool = cfg!(any(target_feature = "simd128", target_arch = "x86_64", target_arch = "aarch64"));
-/// In less than this the keys are read as fast as they are searched for.
-const BYTES_MIN: usize = 4 * 1024;
+/// In less than this the keys are read as fast as they are searched for (measured).
+const BYTES_MIN: usize = if cfg!(target_family = "wasm") { 512 } else { 4 * 1024 };
 const CACHE_LINE_BYTES: usize = 64;
-/// Letters of names from frequent to rare, so that the probe is taken from where a text is unlike others.
-const FREQUENT: &[u8] = b"etaoinsr.lhdcumpg_fwybvkxjqz";
+/// Names and values as they are in telemetry: the probe is taken from where a text is least like them.
+const TYPICAL: &[u8] = b"http.request.method GET http.response.status_code url.path url.full url.scheme https server.address \
+    server.port client.address network.protocol.version network.peer.address user_agent.original Mozilla/5.0 AppleWebKit \
+    rpc.system grpc rpc.service rpc.method db.system.name postgresql db.operation.name SELECT INSERT db.query.text db.namespace \
+    messaging.destination.name messaging.operation.type process exception.type exception.message exception.stacktrace \
+    java.lang.IllegalStateException error.type timeout code.function.name code.file.path thread.id thread.name exec \
+    service.name service.instance.id service.version telemetry.sdk.language k8s.pod.name k8s.namespace.name container.id \
+    host.name cloud.region session.id user.id enduser.id customer order product account checkout payment catalog cache client \
+    internal function instance connection latency count duration success failed cancelled example.com";
+
+/// Which pairs of bytes are in [`TYPICAL`]: a bit for the second in the element for the first. Of each byte the lowest five
+/// bits count, in which letters differ; a few other bytes are taken for letters.
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, which would say so")]
+const TYPICAL_PAIRS: [u32; 32] = {
+    let mut pairs = [0; 32];
+    let mut rest: &[u8] = TYPICAL;
+    while let [first, others @ ..] = rest {
+        if let [second, ..] = others {
+            pairs[low_bits(*first)] |= 1 << low_bits(*second);
+        }
+        rest = others;
+    }
+    pairs
+};
 
 // === impl KeySearch ===
 
@@ -83,6 +105,14 @@ fn touch(bytes: &[u8]) {
     std::hint::black_box(lines.fold(0, |all, byte| all | byte));
 }
 
+const fn low_bits(byte: u8) -> usize {
+    (byte & 31) as usize
+}
+
+fn is_typical([first, second]: [u8; 2]) -> bool {
+    TYPICAL_PAIRS.get(low_bits(first)).is_some_and(|seconds| seconds & 1 << low_bits(second) != 0)
+}
+
 /// A name up to its first dot: keys of one origin share it.
 fn segment(key: &[u8]) -> &[u8] {
     key.split(|byte| *byte == b'.').next().unwrap_or_default()
@@ -98,42 +128,57 @@ fn common<'k>(one: &'k [u8], other: &[u8]) -> &'k [u8] {
 impl Beginning {
     /// None where the text is too short to be told from others.
     fn of(text: &[u8]) -> Option<Self> {
-        let rarity = |byte: &u8| FREQUENT.iter().position(|frequent| frequent == byte).unwrap_or(FREQUENT.len());
-        let probes = text.windows(PROBE_BYTES).enumerate();
-        let (probe_at, probe) = probes.max_by_key(|(_, probe)| probe.iter().map(rarity).sum::<usize>())?;
-        Some(Self { text: text.to_vec(), probe: *probe.first_chunk()?, probe_at })
+        if text.len() < TEXT_BYTES_MIN {
+            return None;
+        }
+        let pairs = text.windows(2).enumerate().filter_map(|(at, pair)| Some((at, *pair.first_chunk()?)));
+        let (probe_at, probe) = pairs.min_by_key(|(_, pair)| is_typical(*pair))?;
+        Some(Self { text: text.to_vec(), probe, probe_at })
     }
 
     fn is_in(&self, bytes: &[u8]) -> bool {
-        let [first, second, third] = self.probe;
-        let mut rest = bytes;
-        // Three views of one block, so that each is compared with one byte throughout and no index is checked.
-        while let (Some(firsts), Some(seconds), Some(thirds)) = (block::<0>(rest), block::<1>(rest), block::<2>(rest)) {
-            let mut found = 0;
-            for ((one, two), three) in firsts.iter().zip(seconds).zip(thirds) {
-                found |= u8::from(*one == first) & u8::from(*two == second) & u8::from(*three == third);
-            }
-            if found != 0 && self.is_near(bytes, bytes.len() - rest.len()) {
+        let mut at = 0;
+        while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+            if self.is_probe_in(block) && self.is_near(bytes, at) {
                 return true;
             }
-            rest = rest.get(BLOCK..).unwrap_or_default();
+            at += BLOCK;
         }
-        self.is_near(bytes, bytes.len() - rest.len())
+        // The rest is searched as a block too, together with some of what was searched already.
+        match bytes.len().checked_sub(BLOCK + 1) {
+            Some(last) => {
+                bytes.get(last..).and_then(<[u8]>::first_chunk).is_some_and(|block| self.is_probe_in(block))
+                    && self.is_near(bytes, last)
+            }
+            None => self.is_near(bytes, 0),
+        }
+    }
+
+    /// Whether the probe begins at one of the places of a block.
+    #[inline(always)]
+    fn is_probe_in(&self, block: &[u8; BLOCK + 1]) -> bool {
+        let [first, second] = self.probe;
+        // Two views of one block, so that each is compared with one byte throughout and no index is checked.
+        let (Some(firsts), Some(seconds)) = (block.first_chunk::<BLOCK>(), block.last_chunk::<BLOCK>()) else {
+            return true;
+        };
+        firsts
+            .iter()
+            .zip(seconds)
+            .fold(0, |found, (one, two)| found | u8::from(*one == first) & u8::from(*two == second))
+            != 0
     }
 
     /// Whether the text is in `bytes` with its probe within a block from `at` on.
-    #[cold]
+    #[inline(never)]
     fn is_near(&self, bytes: &[u8], at: usize) -> bool {
-        let start = at.saturating_sub(self.probe_at);
-        let end = bytes.len().min(at + BLOCK + self.text.len());
-        let stretch = bytes.get(start..end).unwrap_or_default();
-        stretch.windows(self.text.len()).any(|window| window == self.text)
+        let probed = bytes.get(at..bytes.len().min(at + BLOCK + 1)).unwrap_or_default();
+        let found = probed.windows(2).enumerate().filter(|(_, pair)| *pair == self.probe);
+        found.map(|(offset, _)| at + offset).any(|probe| {
+            let start = probe.checked_sub(self.probe_at);
+            start.and_then(|start| bytes.get(start..)).is_some_and(|bytes| bytes.starts_with(&self.text))
+        })
     }
-}
-
-#[inline(always)]
-fn block<const FROM: usize>(bytes: &[u8]) -> Option<&[u8; BLOCK]> {
-    bytes.get(FROM..)?.first_chunk()
 }
 
 #[cfg(test)]
@@ -149,7 +194,7 @@ mod tests {
         let search = KeySearch::of(KEYS).of_any_length();
         let texts: Vec<&[u8]> = search.beginnings.iter().map(|beginning| beginning.text.as_slice()).collect();
         assert_eq!(texts, [b"incident.".as_slice(), b"deployment.id"]);
-        assert_eq!(&search.beginnings[0].probe, b"cid");
+        assert_eq!(&search.beginnings[0].probe, b"ci");
     }
 
     #[test]
@@ -168,7 +213,7 @@ mod tests {
     #[test]
     fn a_key_is_found_at_every_place() {
         let search = KeySearch::of(KEYS).of_any_length();
-        for length in [11, 63, 64, 65, 66, 67, 130, 200] {
+        for length in [11, 63, 64, 127, 128, 129, 130, 139, 200, 300] {
             for at in 0..=length - 11 {
                 let mut bytes = vec![b'c'; length];
                 assert!(!search.may_be_in(&bytes));

@@ -63,6 +63,11 @@ impl Layout {
         }
     }
 
+    /// Whether a value is a number of 32 bits.
+    pub(super) fn is_number(&self) -> bool {
+        matches!(self.shape, Shape::Integer(4))
+    }
+
     /// Whether a value has parts elsewhere in memory, which somebody must free.
     pub(crate) fn has_parts(&self) -> bool {
         match &self.shape {

@@ -26,6 +26,10 @@ fn value(memory: &[u8], layout: &Layout, place: &[u8]) -> anyhow::Result<Value<'
             Value::Text(Cow::Owned(String::from_utf8(bytes).context("a text of the guest is not UTF-8")?))
         }
         Shape::Bytes => Value::Bytes(Cow::Owned(elsewhere(memory, place, 1)?.to_vec())),
+        Shape::List(element) if element.is_number() => {
+            let numbers = elsewhere(memory, place, 4)?.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes));
+            Value::Numbers(numbers.collect())
+        }
         Shape::List(element) => {
             let table = elsewhere(memory, place, element.size)?;
             let elements = table.chunks_exact(element.size).map(|place| value(memory, element, place));

@@ -56,6 +56,11 @@ impl CorePlugin {
         self.instance.as_ref().map_or(0, Instance::memory_bytes)
     }
 
+    /// Instructions that the instance has executed, where these are counted.
+    pub(crate) fn fuel_used(&self) -> u64 {
+        self.instance.as_ref().map_or(0, Instance::fuel_used)
+    }
+
     fn call<T: FromValue>(&mut self, call: &'static str, arguments: &[Value<'_>]) -> Result<T, Trap> {
         let trap = |error: anyhow::Error| Trap { call, reason: error.root_cause().to_string() };
         let function = self.contract.function(call).context("the contract has no such function").map_err(trap)?;

@@ -11,6 +11,8 @@ pub(crate) enum Value<'a> {
     Integer(u64),
     Text(Cow<'a, str>),
     Bytes(Cow<'a, [u8]>),
+    /// A list of 32-bit numbers: there may be thousands.
+    Numbers(Vec<u32>),
     List(Vec<Value<'a>>),
     /// Also a tuple. Fields in the order of the WIT.
     Record(Vec<Value<'a>>),
@@ -128,8 +130,13 @@ impl FromValue for Vec<u8> {
 
 impl<T: FromValue> FromValue for Vec<T> {
     fn from_value(value: Value<'_>) -> anyhow::Result<Self> {
-        let Value::List(elements) = value else { bail!("expected a list, found {value:?}") };
-        elements.into_iter().map(T::from_value).collect()
+        match value {
+            Value::List(elements) => elements.into_iter().map(T::from_value).collect(),
+            Value::Numbers(numbers) => {
+                numbers.into_iter().map(|number| T::from_value(Value::Integer(number.into()))).collect()
+            }
+            other => bail!("expected a list, found {other:?}"),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{
     Refusal,
+    plain::{Passed, pass_head, pass_span_head},
     planted::{self, Bug},
     steps::Steps,
     wire::{Field, Value},
@@ -19,6 +20,13 @@ pub(super) trait Item: Copy {
 
     /// The values of these fields as far as they were read; 0 where not.
     fn times(&mut self) -> &mut [u64; 2];
+
+    /// Passes plain fields before its attributes, and takes in the times.
+    #[inline]
+    fn pass_usual_head<'a>(&mut self, rest: &'a [u8]) -> Passed<'a> {
+        let (number, tags) = (self.attributes().number() as u8, self.time_tags());
+        pass_head(rest, number, tags, self.times())
+    }
 
     /// Takes in one field; fields that do not matter are passed too.
     fn read(&mut self, field: &Field<'_>, steps: &mut Steps) -> Result<(), Refusal>;
@@ -131,6 +139,14 @@ impl Item for Span {
     #[inline]
     fn times(&mut self) -> &mut [u64; 2] {
         &mut self.times
+    }
+
+    #[inline]
+    fn pass_usual_head<'a>(&mut self, rest: &'a [u8]) -> Passed<'a> {
+        match pass_span_head(rest, &mut self.times) {
+            Some(passed) => passed,
+            None => pass_head(rest, self.attributes().number() as u8, self.time_tags(), &mut self.times),
+        }
     }
 
     #[inline]

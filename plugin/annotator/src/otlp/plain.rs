@@ -53,6 +53,25 @@ pub(super) fn pass_head<'a>(mut rest: &'a [u8], number: u8, time_tags: [u8; 2], 
     Passed { rest, fields }
 }
 
+/// Passes the fields 1 to 8 of a span in the shape that nearly all have, in a fifth of the steps that [`pass_head`] takes:
+/// both ids, the parent's or none, a name, a kind, and the times, which are put into `times`. None: another shape.
+#[inline(never)]
+pub(super) fn pass_span_head<'a>(rest: &'a [u8], times: &mut [u64; 2]) -> Option<Passed<'a>> {
+    let ([0x0a, 16, _, .., 0x12, 8, _, _, _, _, _, _, _, _], mut rest) = rest.split_first_chunk::<28>()? else {
+        return None;
+    };
+    let mut fields = 6;
+    if let Some(([0x22, 8, ..], behind)) = rest.split_first_chunk::<10>() {
+        rest = behind;
+        fields += 1;
+    }
+    let [0x2a, name @ ..0x80, behind @ ..] = rest else { return None };
+    let (end, rest) = behind.get(usize::from(*name)..)?.split_first_chunk::<20>()?;
+    let [0x30, ..0x80, 0x39, a, b, c, d, e, f, g, h, 0x41, i, j, k, l, m, n, o, p] = *end else { return None };
+    *times = [u64::from_le_bytes([a, b, c, d, e, f, g, h]), u64::from_le_bytes([i, j, k, l, m, n, o, p])];
+    Some(Passed { rest, fields })
+}
+
 /// Passes attributes whose key `filter` tells from all that are looked for.
 #[inline(never)]
 pub(super) fn pass_attributes(mut rest: &[u8], tag: u8, filter: KeyFilter) -> Passed<'_> {
@@ -240,6 +259,39 @@ mod tests {
             let bytes = [&plain[..], &odd].concat();
             assert_eq!(passed_fields(pass_head(&bytes, 9, [0x39, 0x41], &mut [0; 2]), &bytes), (5, 2), "{odd:?}");
             assert_eq!(passed_fields(pass_tail(&bytes, 9, [0x39, 0x41]), &bytes), (5, 2), "{odd:?}");
+        }
+    }
+
+    /// The head of a span as libraries write it, with `parent` where it belongs.
+    fn span_head(parent: &[u8]) -> Vec<u8> {
+        let time = |tag: u8, value: u8| vec![tag, value, 0, 0, 0, 0, 0, 0, 0];
+        let ids = [vec![0x0a, 16], vec![7; 16], vec![0x12, 8], vec![7; 8]].concat();
+        [ids, parent.to_vec(), vec![0x2a, 2, b'n', b'n', 0x30, 3], time(0x39, 5), time(0x41, 6)].concat()
+    }
+
+    #[test]
+    fn a_usual_span_is_passed_as_field_by_field() {
+        for (parent, fields) in [(vec![], 6), ([vec![0x22, 8], vec![7; 8]].concat(), 7)] {
+            let bytes = [span_head(&parent), vec![0x4a, 0]].concat();
+            let (mut slowly, mut quickly) = ([0; 2], [0; 2]);
+            let expected = pass_head(&bytes, 9, [0x39, 0x41], &mut slowly);
+            assert_eq!(pass_span_head(&bytes, &mut quickly), Some(expected));
+            assert_eq!((expected.fields, quickly), (fields, slowly));
+        }
+    }
+
+    #[test]
+    fn an_unusual_span_is_left_to_be_passed_field_by_field() {
+        let usual = span_head(&[]);
+        let state = span_head(&[0x1a, 1, b'k']);
+        let short_parent = span_head(&[0x22, 1, 7]);
+        for at in [0, 1, 18, 19, 28, 29, 32, 34, 43] {
+            let mut other = usual.clone();
+            other[at] ^= 0x80;
+            assert_eq!(pass_span_head(&other, &mut [0; 2]), None, "byte {at}");
+        }
+        for other in [&state, &short_parent, &usual[..usual.len() - 1], &[]] {
+            assert_eq!(pass_span_head(other, &mut [0; 2]), None);
         }
     }
 

@@ -9,7 +9,7 @@ use super::{
     Concern, Marking, Marks, Refusal, Signal, Tally, identity,
     items::{Item, LogRecord, Span, Timed},
     keys::key,
-    plain::{pass_attributes, pass_head, pass_tail},
+    plain::{pass_attributes, pass_tail},
     planted::{self, Bug},
     sink::{Insert, Position, Sink, Staged},
     steps::Steps,
@@ -49,6 +49,15 @@ pub(super) struct Scope {
 struct Head<'a, I> {
     item: I,
     tail: Message<'a>,
+}
+
+/// How far the tail of an item was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tail {
+    /// To its end.
+    Read,
+    /// To the last marker.
+    AlreadyMarked,
 }
 
 /// What an item gets, and where.
@@ -276,7 +285,11 @@ impl<M: Marks, S: Sink> Walk<'_, M, S> {
                     Some(true) => {}
                 }
             }
-            read_tail(tail, &mut item, annotation, self.present, &mut steps)?;
+            if read_tail(tail, &mut item, annotation, self.present, &mut steps)? == Tail::AlreadyMarked {
+                self.steps = steps;
+                self.tally.items_already_marked += 1;
+                return Ok(None);
+            }
             // The tail may repeat a time, and the last one counts. All is read by now, so this happens once at most.
             if item.time() == Some((from, until)) {
                 break annotation;
@@ -345,9 +358,7 @@ fn head<'a, I: Item>(message: Message<'a>, mut item: I, steps: &mut Steps) -> Re
     let attributes = item.attributes();
     let mut fields = message;
     if item.needs_times_only() {
-        let tags = item.time_tags();
-        let passed = pass_head(fields.rest(), attributes.number() as u8, tags, item.times());
-        fields.pass(passed, steps)?;
+        fields.pass(item.pass_usual_head(fields.rest()), steps)?;
         // Nothing but attributes can follow where a writer goes by the numbers.
         if item.is_time_known() && fields.rest().first() == Some(&attributes.tag()) {
             return Ok(Head { item, tail: fields });
@@ -380,7 +391,7 @@ fn slow_head<I: Item>(mut fields: Message<'_>, mut item: I, mut steps: Steps) ->
 
 /// Reads the tail of an item, and notes which keys of `annotation` are there.
 ///
-/// Once it is sure that the item is marked already, nothing more is read.
+/// Once it is sure that the item is marked already, and would be marked otherwise, nothing more is read.
 #[inline(always)]
 fn read_tail<I: Item>(
     mut tail: Message<'_>,
@@ -388,7 +399,7 @@ fn read_tail<I: Item>(
     annotation: &Annotation,
     present: &mut Present,
     steps: &mut Steps,
-) -> Result<(), Refusal> {
+) -> Result<Tail, Refusal> {
     let attributes = item.attributes();
     let number = attributes.number();
     present.clear();
@@ -397,14 +408,14 @@ fn read_tail<I: Item>(
         if item.needs_times_only() {
             tail.pass(pass_tail(tail.rest(), number as u8, item.time_tags()), steps)?;
         }
-        let Some(field) = tail.next(steps)? else { return Ok(()) };
+        let Some(field) = tail.next(steps)? else { return Ok(Tail::Read) };
         if let Some(attribute) = field.delimited(number) {
             if let Some(index) = annotation.find(key(attribute.content, steps)?)
                 && !planted::has(Bug::MarkerIgnored)
             {
                 present.insert(index);
                 if item.needs_times_only() && annotation.is_kept_out(present) {
-                    return Ok(());
+                    return Ok(Tail::AlreadyMarked);
                 }
             }
         } else {

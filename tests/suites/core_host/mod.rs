@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use faultline::plugin::{Build, Plugin};
-use wasmtime::{Engine, Module};
+use wasmtime::{Config, Engine, Module};
 
 pub(crate) use contract::Contract;
 pub(crate) use layout::Flat;
@@ -46,9 +46,18 @@ pub(crate) fn file() -> PathBuf {
 impl CoreBuild {
     /// Compiles the module; an instance may have `memory_bytes` of memory.
     pub(crate) fn new(memory_bytes: usize) -> anyhow::Result<Self> {
+        Self::on(&Engine::default(), memory_bytes)
+    }
+
+    /// The same with instructions counted, for [`CorePlugin::fuel_used`].
+    pub(crate) fn metered(memory_bytes: usize) -> anyhow::Result<Self> {
+        Self::on(&Engine::new(Config::new().consume_fuel(true))?, memory_bytes)
+    }
+
+    fn on(engine: &Engine, memory_bytes: usize) -> anyhow::Result<Self> {
         let file = file();
         let bytes = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
-        let module = Module::new(&Engine::default(), bytes)?;
+        let module = Module::new(engine, bytes)?;
         let contract = Contract::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit"))?;
         Ok(Self { module, contract: Arc::new(contract), memory_bytes })
     }

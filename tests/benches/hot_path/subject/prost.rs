@@ -1,9 +1,8 @@
-//! What is timed on a batch.
+//! Decoding, changing and encoding: what a program does that knows nothing better.
 
 use std::hint::black_box;
 
-use faultline_annotator::otlp::Signal;
-use faultline_annotator::{Annotator, Outcome};
+use faultline::plugin::Signal;
 use faultline_test_support::opentelemetry_proto::tonic::collector::{
     logs::v1::ExportLogsServiceRequest, metrics::v1::ExportMetricsServiceRequest, trace::v1::ExportTraceServiceRequest,
 };
@@ -12,103 +11,24 @@ use faultline_test_support::opentelemetry_proto::tonic::metrics::v1::{Metric, me
 use faultline_test_support::opentelemetry_proto::tonic::resource::v1::Resource;
 use faultline_test_support::prost::Message;
 
-use crate::case::{Case, NOW, Situation};
-
-/// What [`all`] gives: the unit first.
-pub(crate) const NAMES: [&str; 6] = ["memcpy", "prost", "process", "edits", "applied", "marks"];
-
-/// One way to handle a batch.
-pub(crate) trait Subject {
-    /// The column of the table, one of [`NAMES`].
-    fn name(&self) -> &'static str;
-
-    /// Handles one batch.
-    fn run(&mut self, batch: &[u8]);
-
-    /// Over how many batches a round goes; what is slow needs fewer to be timed well.
-    fn batches_per_round(&self, all: usize) -> usize {
-        all
-    }
-}
-
-/// Copies the batch into memory that is kept: the least that any change costs, and the unit of the table.
-#[derive(Default)]
-struct Copy {
-    buffer: Vec<u8>,
-}
+use super::Subject;
+use crate::case::Situation;
 
 /// Decodes, adds what the annotator would add, and encodes.
-struct Prost {
-    signal: Signal,
-    situation: Situation,
-}
-
-struct Process {
-    signal: Signal,
-    annotator: Annotator,
-}
-
-/// The list of edits alone: what a guest does.
-struct Edits {
-    signal: Signal,
-    annotator: Annotator,
-}
-
-/// The list of edits, and the host's half: the edits made in memory that is kept.
-struct Applied {
-    edits: Edits,
-    buffer: Vec<u8>,
-}
-
-struct Marks {
-    signal: Signal,
-    annotator: Annotator,
-}
-
-/// All, in the order of [`NAMES`].
-pub(crate) fn all(case: &Case) -> Vec<Box<dyn Subject>> {
-    let (signal, situation) = (case.signal, case.situation);
-    vec![
-        Box::new(Copy::default()),
-        Box::new(Prost { signal, situation }),
-        Box::new(Process { signal, annotator: case.annotator() }),
-        Box::new(Edits { signal, annotator: case.annotator() }),
-        Box::new(Applied { edits: Edits { signal, annotator: case.annotator() }, buffer: Vec::new() }),
-        Box::new(Marks { signal, annotator: case.annotator() }),
-    ]
-}
-
-// === impl Copy ===
-
-impl Subject for Copy {
-    fn name(&self) -> &'static str {
-        "memcpy"
-    }
-
-    fn run(&mut self, batch: &[u8]) {
-        self.buffer.clear();
-        self.buffer.extend_from_slice(black_box(batch));
-        black_box(&self.buffer);
-    }
+pub(super) struct Prost {
+    pub(super) signal: Signal,
+    pub(super) situation: Situation,
 }
 
 // === impl Prost ===
 
 impl Subject for Prost {
-    fn name(&self) -> &'static str {
-        "prost"
-    }
-
     fn run(&mut self, batch: &[u8]) {
         black_box(match self.signal {
             Signal::Traces => self.traces(batch),
             Signal::Logs => self.logs(batch),
             Signal::Metrics => self.metrics(batch),
         });
-    }
-
-    fn batches_per_round(&self, all: usize) -> usize {
-        all.min(4)
     }
 }
 
@@ -179,60 +99,5 @@ fn annotate(attributes: &mut Vec<KeyValue>) {
     ] {
         let value = Some(AnyValue { value: Some(value) });
         attributes.push(KeyValue { key: key.to_owned(), value, ..KeyValue::default() });
-    }
-}
-
-// === impl Process ===
-
-impl Subject for Process {
-    fn name(&self) -> &'static str {
-        "process"
-    }
-
-    fn run(&mut self, batch: &[u8]) {
-        let outcome = self.annotator.process(self.signal, black_box(batch), NOW);
-        assert!(!matches!(outcome, Outcome::Refused(_)));
-        black_box(outcome);
-    }
-}
-
-// === impl Edits ===
-
-impl Subject for Edits {
-    fn name(&self) -> &'static str {
-        "edits"
-    }
-
-    fn run(&mut self, batch: &[u8]) {
-        black_box(self.annotator.edits(self.signal, black_box(batch), NOW).expect("readable"));
-    }
-}
-
-// === impl Applied ===
-
-impl Subject for Applied {
-    fn name(&self) -> &'static str {
-        "applied"
-    }
-
-    fn run(&mut self, batch: &[u8]) {
-        let Edits { signal, annotator } = &mut self.edits;
-        let list = annotator.edits(*signal, black_box(batch), NOW).expect("readable");
-        if !list.is_empty() {
-            list.apply(batch, &mut self.buffer).expect("the list fits its batch");
-            black_box(&self.buffer);
-        }
-    }
-}
-
-// === impl Marks ===
-
-impl Subject for Marks {
-    fn name(&self) -> &'static str {
-        "marks"
-    }
-
-    fn run(&mut self, batch: &[u8]) {
-        black_box(self.annotator.marks(self.signal, black_box(batch), NOW).expect("readable"));
     }
 }

@@ -1,10 +1,10 @@
-//! What is measured: batches, and an annotator in the state in which it meets them.
+//! What is measured: batches, and a plugin in the state in which it meets them.
 
-use faultline_annotator::otlp::Signal;
-use faultline_annotator::time::{MINUTE, Nanos};
-use faultline_annotator::webhook::Webhook;
-use faultline_annotator::{Annotator, Outcome};
+use faultline::plugin::{Build, Outcome, Plugin, Signal, Webhook};
+use faultline::time::{Nanos, SECOND};
 use faultline_test_support::Generator;
+
+use crate::native::Native;
 
 /// One row of the table.
 #[derive(Clone, Debug)]
@@ -28,6 +28,10 @@ pub(crate) enum Situation {
 
 /// The time of every call.
 pub(crate) const NOW: Nanos = 1_772_359_260_000_000_000;
+const CONFIG: &str = r#"{
+    "sources": {"manual": {"kind": "manual", "tokens": ["t"]}},
+    "metrics": {"points": "on", "accept_identity_change": true, "exemplars": "on"}
+}"#;
 /// The value of `incident.url`: with it, an annotation takes as much as PagerDuty's do.
 const URL: &str = "https://example.pagerduty.com/incidents/Q2KZ4YBXW5HL0N";
 
@@ -50,7 +54,16 @@ impl Case {
 
     /// For example `traces-512-all-marked`.
     pub(crate) fn name(&self) -> String {
-        format!("{}-{}-{}", self.signal.name(), self.items, self.situation.name())
+        format!("{}-{}-{}", self.signal_name(), self.items, self.situation.name())
+    }
+
+    /// For example `traces`.
+    pub(crate) fn signal_name(&self) -> &'static str {
+        match self.signal {
+            Signal::Traces => "traces",
+            Signal::Metrics => "metrics",
+            Signal::Logs => "logs",
+        }
     }
 
     /// Batches that differ, as many as outgrow the caches next to the processor.
@@ -65,25 +78,22 @@ impl Case {
         if self.situation != Situation::AlreadyMarked {
             return batches.collect();
         }
-        let mut annotator = Self { situation: Situation::AllMarked, ..self.clone() }.annotator();
-        let marked = batches.map(|batch| match annotator.process(self.signal, &batch, NOW) {
-            Outcome::Replaced(marked) => marked,
+        let mut plugin = Native.instantiate().expect("needs nothing");
+        Self { situation: Situation::AllMarked, ..self.clone() }.set_up(plugin.as_mut());
+        let marked = batches.map(|batch| match plugin.process(self.signal, &batch, NOW) {
+            Ok(Outcome::Replaced(marked)) => marked,
             other => panic!("nothing was marked: {other:?}"),
         });
         marked.collect()
     }
 
-    /// Configured, and with the incidents of the situation.
-    pub(crate) fn annotator(&self) -> Annotator {
-        let mut annotator = Annotator::default();
-        let config = r#"{
-            "sources": {"manual": {"kind": "manual", "tokens": ["t"]}},
-            "metrics": {"points": "on", "accept_identity_change": true, "exemplars": "on"}
-        }"#;
-        annotator.configure(config, "bench").expect("the configuration is valid");
+    /// Configures a new plugin, and opens the incident of the situation.
+    pub(crate) fn set_up(&self, plugin: &mut dyn Plugin) {
+        let configured = plugin.configure(CONFIG, "bench").expect("no trap");
+        configured.expect("the configuration is valid");
         let services = self.situation.services();
         if services.is_empty() {
-            return annotator;
+            return;
         }
         let body = format!(
             r#"{{"action": "open", "id": "Q2KZ4YBXW5HL0N", "severity": "critical", "url": "{URL}", "services": {services:?}}}"#
@@ -95,10 +105,9 @@ impl Case {
             body: body.into_bytes(),
         };
         let opened = self.situation.opened();
-        let receipt = annotator.receive("manual", &webhook, opened);
+        let receipt = plugin.receive("manual", &webhook, opened).expect("no trap");
         assert_eq!(receipt.status, 202, "{}", receipt.body);
-        annotator.merge(&receipt.entries, opened).expect("there is room");
-        annotator
+        plugin.merge(&receipt.entries, opened).expect("no trap").expect("there is room");
     }
 }
 
@@ -142,6 +151,6 @@ impl Situation {
 
     /// When the incident began; its window begins five minutes before.
     fn opened(self) -> Nanos {
-        if self == Self::OutsideWindow { NOW + 10 * MINUTE } else { NOW }
+        if self == Self::OutsideWindow { NOW + 600 * SECOND } else { NOW }
     }
 }
