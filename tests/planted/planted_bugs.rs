@@ -3,6 +3,9 @@
 //! The suites are the annotator's own files. They run here once without a bug too, with fewer cases, so that a failure with
 //! one is known to come from it.
 
+// As the suites call it.
+extern crate faultline_annotator_with_planted_bugs as faultline_annotator;
+
 #[path = "../../plugin/annotator/tests/rewriter/against_oracle.rs"]
 mod against_oracle;
 #[path = "../../plugin/annotator/tests/rewriter/boundaries.rs"]
