@@ -18,8 +18,8 @@ use crate::time::{Nanos, SECOND};
 
 /// A plugin whose `process` asks for `interest` and `edits`. All else is handed on to the plugin within.
 ///
-/// The outcome is that of the plugin's own `process`, but for two things: what is not passed is not counted, and not
-/// refused. `evidence_one_in` is not looked at.
+/// The outcome is that of the plugin's own `process`, but that what is not passed is not counted, not refused, and does not
+/// count toward the limit on a batch. `evidence_one_in` is not looked at.
 pub struct Selective<P> {
     plugin: P,
     /// Of each signal.
@@ -71,6 +71,9 @@ enum Selection {
 /// For so long an answer of `interest` holds, the contract says.
 const INTEREST_HOLDS: Nanos = SECOND;
 
+/// As much as a plugin's answer may hold otherwise: a plugin that lists absurd edits must not take the host's memory.
+const OUTPUT_BYTES_MAX: usize = 256 * 1024 * 1024;
+
 // === impl Selective ===
 
 impl<P: Plugin> Selective<P> {
@@ -100,7 +103,7 @@ impl<P: Plugin> Selective<P> {
         }
         let is_placed = matches!(selection, Selection::Whole) || place(&mut edits, &self.runs);
         let applied = if is_placed {
-            applied::apply(batch, &edits, &inserts, output).map_err(|invalid| invalid.to_string())
+            applied::apply(batch, &edits, &inserts, OUTPUT_BYTES_MAX, output).map_err(|invalid| invalid.to_string())
         } else {
             Err("an edit reaches beyond the parts that were passed".to_owned())
         };

@@ -144,6 +144,31 @@ fn memory_does_not_grow_with_the_number_of_batches() {
     assert!(after <= before + PAGE_BYTES, "memory grew from {before} to {after} bytes, {grown} a batch");
 }
 
+/// Scenario: a few spans that grow many times over, and behind them many that nobody marks.
+/// Guarantees: memory for the result is not asked for as if all grew like the first; see `output.rs` in the annotator.
+#[test]
+fn a_small_first_resource_does_not_make_the_guest_ask_for_much_memory() {
+    let mut plugin = BUILD.plugin().expect("an instance can be made");
+    plugin.configure(CONFIG, "test").unwrap().expect("the configuration is valid");
+    let receipt = plugin.receive("manual", &open(), NOW).unwrap();
+    plugin.merge(&receipt.entries, NOW).unwrap().expect("the entries are taken");
+    // Spans of a start and nothing else: `service.name` checkout, then 100 of 11 bytes.
+    let resource = b"\x0a\x1c\x0a\x1a\x0a\x0cservice.name\x12\x0a\x0a\x08checkout";
+    let span = [&[0x12, 9, 0x39][..], &NOW.to_le_bytes()].concat().repeat(100);
+    let mut group = resource.to_vec();
+    group.extend([&[0x12, 0xcc, 0x08][..], &span].concat());
+    let mut batch = [&[0x0a, 0xed, 0x08][..], &group].concat();
+    let services = vec!["warehouse".to_owned()];
+    let generator =
+        Generator { items: 8192, services, seed: 1, from: NOW - 60 * SECOND, until: NOW, ..Generator::default() };
+    batch.extend(generator.bytes(faultline_test_support::Signal::Traces));
+    let outcome = plugin.process(Signal::Traces, &batch, NOW);
+    let Ok(Outcome::Replaced(marked)) = outcome else { panic!("{outcome:.200?}") };
+    assert!(marked.len() > batch.len() + 5000);
+    let bound = batch.len() * 11 / 4 + 2_000_000;
+    assert!(plugin.memory_bytes() <= bound, "{} bytes of memory, {bound} are enough", plugin.memory_bytes());
+}
+
 /// Scenario: batches of 512 spans, of which all are to be marked, or all are marked already.
 /// Guarantees: no more instructions for each span than these. The count is the same in every run and on every machine, so
 /// a change that makes the hot path slower is seen here, and not only in a benchmark.

@@ -162,7 +162,8 @@ impl Subject for MakeEdits {
         let Edits { edits, inserts } = answer.expect("readable");
         assert_eq!(!edits.is_empty(), self.case.situation.changes());
         if !edits.is_empty() {
-            applied::apply(batch, &edits, &inserts, &mut self.output).expect("the edits fit their batch");
+            applied::apply(batch, &edits, &inserts, applied::RESULT_BYTES_MAX, &mut self.output)
+                .expect("the edits fit their batch");
             black_box(&self.output);
         }
     }

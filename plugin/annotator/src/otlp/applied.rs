@@ -27,7 +27,7 @@ pub enum InvalidEdits {
     OutsideBatch(usize),
     /// The edit with this index puts in bytes that are not there.
     OutsideInserts(usize),
-    /// The result would be larger than 2 GiB, which is what protobuf allows.
+    /// The result would be larger than it may be, or than there is memory for.
     TooLarge,
 }
 
@@ -41,7 +41,7 @@ struct Edit {
 }
 
 /// Protobuf libraries hold sizes in 32 bits with a sign.
-const RESULT_BYTES_MAX: u64 = (1 << 31) - 1;
+pub const RESULT_BYTES_MAX: usize = (1 << 31) - 1;
 
 // === impl EditList ===
 
@@ -61,7 +61,7 @@ impl EditList {
     ///
     /// As [`apply`].
     pub fn apply(&self, batch: &[u8], output: &mut Vec<u8>) -> Result<(), InvalidEdits> {
-        apply(batch, &self.edits, &self.inserts, output)
+        apply(batch, &self.edits, &self.inserts, RESULT_BYTES_MAX, output)
     }
 }
 
@@ -74,7 +74,7 @@ impl fmt::Display for InvalidEdits {
             Self::OutOfOrder(index) => write!(formatter, "edit {index} begins before the end of the one before it"),
             Self::OutsideBatch(index) => write!(formatter, "edit {index} reaches over the end of the batch"),
             Self::OutsideInserts(index) => write!(formatter, "edit {index} puts in bytes that are not there"),
-            Self::TooLarge => formatter.write_str("the result would be larger than 2 GiB"),
+            Self::TooLarge => formatter.write_str("the result would be larger than it may be"),
         }
     }
 }
@@ -86,12 +86,20 @@ impl std::error::Error for InvalidEdits {}
 ///
 /// # Errors
 ///
-/// When the edits do not ascend, overlap, leave the batch or the inserts, or make more than protobuf allows. Then nothing
-/// was written.
-pub fn apply(batch: &[u8], edits: &[u32], inserts: &[u8], output: &mut Vec<u8>) -> Result<(), InvalidEdits> {
-    let size = check(batch.len(), edits, inserts.len())?;
+/// When the edits do not ascend, overlap, leave the batch or the inserts, or make more than `bytes_max` or than protobuf
+/// allows, or than there is memory for. Then nothing was written.
+pub fn apply(
+    batch: &[u8],
+    edits: &[u32],
+    inserts: &[u8],
+    bytes_max: usize,
+    output: &mut Vec<u8>,
+) -> Result<(), InvalidEdits> {
+    let size = check(batch.len(), edits, inserts.len(), bytes_max)?;
+    if output.try_reserve_exact(size.saturating_sub(output.len())).is_err() {
+        return Err(InvalidEdits::TooLarge);
+    }
     output.clear();
-    output.reserve_exact(size);
     let mut copied = 0;
     for Edit { at, delete, start, length } in each(edits) {
         output.extend_from_slice(batch.get(copied..at).unwrap_or_default());
@@ -103,7 +111,7 @@ pub fn apply(batch: &[u8], edits: &[u32], inserts: &[u8], output: &mut Vec<u8>) 
 }
 
 /// How many bytes the result has.
-fn check(batch_bytes: usize, edits: &[u32], insert_bytes: usize) -> Result<usize, InvalidEdits> {
+fn check(batch_bytes: usize, edits: &[u32], insert_bytes: usize, bytes_max: usize) -> Result<usize, InvalidEdits> {
     if !edits.len().is_multiple_of(EditList::NUMBERS_PER_EDIT) {
         return Err(InvalidEdits::Incomplete);
     }
@@ -123,7 +131,7 @@ fn check(batch_bytes: usize, edits: &[u32], insert_bytes: usize) -> Result<usize
         // Neither can pass 64 bits: there are less than 2^32 edits of less than 2^32 bytes, and no byte is left out twice.
         size = size + length as u64 - delete as u64;
     }
-    if size > RESULT_BYTES_MAX { Err(InvalidEdits::TooLarge) } else { Ok(size as usize) }
+    if size > bytes_max.min(RESULT_BYTES_MAX) as u64 { Err(InvalidEdits::TooLarge) } else { Ok(size as usize) }
 }
 
 fn each(edits: &[u32]) -> impl Iterator<Item = Edit> {
@@ -141,7 +149,7 @@ mod tests {
 
     fn applied(edits: &[u32]) -> Result<String, InvalidEdits> {
         let mut output = b"from the batch before".to_vec();
-        apply(b"batch", edits, b"inserts", &mut output).map(|()| String::from_utf8(output).unwrap())
+        apply(b"batch", edits, b"inserts", RESULT_BYTES_MAX, &mut output).map(|()| String::from_utf8(output).unwrap())
     }
 
     #[test]
@@ -183,14 +191,15 @@ mod tests {
         let megabyte = [0; 1 << 20];
         let edits = [0, 0, 0, 1 << 20].repeat(1 << 11);
         let mut output = Vec::new();
-        assert_eq!(apply(&[], &edits, &megabyte, &mut output), Err(InvalidEdits::TooLarge));
+        assert_eq!(apply(&[], &edits, &megabyte, RESULT_BYTES_MAX, &mut output), Err(InvalidEdits::TooLarge));
         assert_eq!(output.capacity(), 0);
     }
 
     #[test]
     fn what_was_refused_leaves_the_output_alone() {
         let mut output = b"kept".to_vec();
-        assert!(apply(b"batch", &[9, 0, 0, 0], b"", &mut output).is_err());
+        assert!(apply(b"batch", &[9, 0, 0, 0], b"", RESULT_BYTES_MAX, &mut output).is_err());
+        assert_eq!(apply(b"batch", &[1, 0, 0, 2], b"in", 6, &mut output), Err(InvalidEdits::TooLarge));
         assert_eq!(output, b"kept");
     }
 }

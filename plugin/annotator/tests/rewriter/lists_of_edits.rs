@@ -2,7 +2,7 @@
 
 use faultline_annotator::otlp::{
     EditList, Signal,
-    applied::{InvalidEdits, apply},
+    applied::{InvalidEdits, RESULT_BYTES_MAX, apply},
 };
 use faultline_test_support::Generator;
 use proptest::{collection, prelude::*};
@@ -49,7 +49,7 @@ proptest! {
     ) {
         let before = b"before".to_vec();
         let mut output = before.clone();
-        match apply(&batch, &edits, &inserts, &mut output) {
+        match apply(&batch, &edits, &inserts, RESULT_BYTES_MAX, &mut output) {
             Err(_) => prop_assert_eq!(output, before),
             Ok(()) => {
                 let sum = |at: usize| edits.iter().skip(at).step_by(4).map(|number| *number as usize).sum::<usize>();

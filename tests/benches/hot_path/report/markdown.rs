@@ -44,7 +44,7 @@ impl Report {
         let _ = writeln!(
             text,
             "\n{}, {}, one run; multiples of a copy of the batch, and fractions of what decoding, changing and encoding with \
-             `prost` takes. Medians of 45 rounds; what is below 0.3 µs a call is the clock of the host. A new instance \
+             `prost` takes. Medians of 45 rounds. A new instance \
              handles its first batch after {component_micros:.0} µs; the component has {component_bytes} bytes, the core \
              module {core_bytes}.",
             self.machine, self.date
@@ -56,7 +56,8 @@ impl Report {
     pub(super) fn page(&self) -> String {
         let mut text = format!(
             "# The hot path, measured\n\nMade by `BLESS=1 cargo bench`. {}, {}. Each figure is the median time for a batch as a \
-             multiple of a copy of it, and as a fraction of `prost`.\n\n![The same as a plot](hot_path.svg)\n",
+             multiple of a copy of it, and as a fraction of `prost`. The core module is called by the dynamic host of the tests, \
+             whose lifting of thousands of small records is most of what its `marks` take.\n\n![The same as a plot](hot_path.svg)\n",
             self.machine, self.date
         );
         for row in &self.rows {

@@ -7,7 +7,7 @@ use faultline_test_support::opentelemetry_proto::tonic::collector::{
     logs::v1::ExportLogsServiceRequest, metrics::v1::ExportMetricsServiceRequest, trace::v1::ExportTraceServiceRequest,
 };
 use faultline_test_support::opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
-use faultline_test_support::opentelemetry_proto::tonic::metrics::v1::{Metric, metric::Data};
+use faultline_test_support::opentelemetry_proto::tonic::metrics::v1::{Exemplar, Metric, metric::Data};
 use faultline_test_support::opentelemetry_proto::tonic::resource::v1::Resource;
 use faultline_test_support::prost::Message;
 
@@ -19,6 +19,8 @@ pub(super) struct Prost {
     pub(super) signal: Signal,
     pub(super) situation: Situation,
 }
+
+const ID: &str = "manual:Q2KZ4YBXW5HL0N";
 
 // === impl Prost ===
 
@@ -78,21 +80,36 @@ impl Prost {
 
 fn annotate_points(metric: &mut Metric) {
     match &mut metric.data {
-        Some(Data::Gauge(data)) => data.data_points.iter_mut().for_each(|point| annotate(&mut point.attributes)),
-        Some(Data::Sum(data)) => data.data_points.iter_mut().for_each(|point| annotate(&mut point.attributes)),
-        Some(Data::Histogram(data)) => data.data_points.iter_mut().for_each(|point| annotate(&mut point.attributes)),
+        Some(Data::Gauge(data)) => {
+            data.data_points.iter_mut().for_each(|point| annotate_point(&mut point.attributes, &mut point.exemplars));
+        }
+        Some(Data::Sum(data)) => {
+            data.data_points.iter_mut().for_each(|point| annotate_point(&mut point.attributes, &mut point.exemplars));
+        }
+        Some(Data::Histogram(data)) => {
+            data.data_points.iter_mut().for_each(|point| annotate_point(&mut point.attributes, &mut point.exemplars));
+        }
         Some(Data::ExponentialHistogram(data)) => {
-            data.data_points.iter_mut().for_each(|point| annotate(&mut point.attributes));
+            data.data_points.iter_mut().for_each(|point| annotate_point(&mut point.attributes, &mut point.exemplars));
         }
         Some(Data::Summary(data)) => data.data_points.iter_mut().for_each(|point| annotate(&mut point.attributes)),
         None => {}
     }
 }
 
+fn annotate_point(attributes: &mut Vec<KeyValue>, exemplars: &mut [Exemplar]) {
+    annotate(attributes);
+    for exemplar in exemplars {
+        let value = Some(AnyValue { value: Some(Value::StringValue(ID.to_owned())) });
+        let id = KeyValue { key: "incident.id".to_owned(), value, ..KeyValue::default() };
+        exemplar.filtered_attributes.push(id);
+    }
+}
+
 fn annotate(attributes: &mut Vec<KeyValue>) {
     let text = |text: &str| Value::StringValue(text.to_owned());
     for (key, value) in [
-        ("incident.id", text("manual:Q2KZ4YBXW5HL0N")),
+        ("incident.id", text(ID)),
         ("incident.active", Value::BoolValue(true)),
         ("incident.severity", text("critical")),
         ("incident.url", text("https://example.pagerduty.com/incidents/Q2KZ4YBXW5HL0N")),
