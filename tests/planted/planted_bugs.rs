@@ -22,12 +22,16 @@ mod mutations;
 mod pitfalls;
 #[path = "../../plugin/annotator/tests/rewriter/promises.rs"]
 mod promises;
+#[path = "../../plugin/annotator/tests/rewriter/requests.rs"]
+mod requests;
 #[path = "../../plugin/annotator/tests/rewriter/scene.rs"]
 mod scene;
 #[path = "../../plugin/annotator/tests/rewriter/strategies.rs"]
 mod strategies;
 #[path = "../../plugin/annotator/tests/rewriter/tree.rs"]
 mod tree;
+#[path = "../../plugin/annotator/tests/rewriter/wire_format.rs"]
+mod wire_format;
 
 use std::thread;
 

@@ -1,5 +1,9 @@
 //! The commands as a user calls them. Long outputs are files in `tests/cli`, which `BLESS=1` rewrites.
 
+#[path = "cli/check.rs"]
+mod check;
+#[path = "cli/inspect.rs"]
+mod inspect;
 mod support;
 
 use std::fs;
@@ -146,123 +150,6 @@ fn replay_names_the_place_of_a_mistake_in_a_scenario() {
     let ran = faultline(&["replay", &folder.path().display().to_string()]).ends_with(1);
     assert!(ran.stderr.contains("scenario.yaml:5:5: "), "{}", ran.stderr);
     assert!(ran.stderr.contains("telemetri"), "{}", ran.stderr);
-}
-
-// === check ===
-
-fn check_broken(name: &str, faults: usize) {
-    let file = format!("{name}.yaml");
-    let ran = faultline(&["check", &file]).ends_with(1);
-    check_golden(&format!("{name}.txt"), &ran.stdout);
-    let found = faultline(&["check", "-o", "json", &file]).ends_with(1).json();
-    let found = found.as_array().expect("an array");
-    let errors = found.iter().filter(|one| one["severity"] == "error").count();
-    assert_eq!(errors, faults, "{found:#?}");
-    for one in found {
-        let place = format!("{file}:{}:{}", one["line"], one["column"]);
-        assert!(one["line"].as_u64().is_some_and(|line| line > 0), "{one}");
-        assert!(ran.stdout.contains(&place), "{place} is not in\n{}", ran.stdout);
-    }
-    let places: Vec<_> = found.iter().map(|one| (one["line"].as_u64(), one["column"].as_u64())).collect();
-    assert!(places.is_sorted(), "{places:?}");
-}
-
-#[test]
-fn check_finds_all_unknown_keys() {
-    check_broken("broken_keys", 7);
-}
-
-#[test]
-fn check_finds_all_impossible_values() {
-    check_broken("broken_values", 7);
-}
-
-#[test]
-fn check_finds_all_sources_that_cannot_work() {
-    check_broken("broken_sources", 7);
-}
-
-#[test]
-fn check_finds_all_rules_that_mean_nothing() {
-    check_broken("broken_rules", 8);
-}
-
-/// Scenario: the faults are in the lines of secrets.
-/// Guarantees: the lines are shown, the secrets are not.
-#[test]
-fn check_prints_no_secret() {
-    for name in ["broken_keys", "broken_values", "broken_sources", "broken_twice", "broken_syntax"] {
-        let shown = faultline(&["check", &format!("{name}.yaml")]).ends_with(1).stdout;
-        assert!(shown.contains("****"), "{shown}");
-        assert!(!shown.contains("-test-"), "{shown}");
-    }
-}
-
-/// Scenario: keys are given twice, and other things are wrong as well.
-/// Guarantees: all of it is found in one run, in the order of the file.
-#[test]
-fn check_finds_keys_that_are_given_twice_and_all_else() {
-    check_broken("broken_twice", 5);
-}
-
-/// Scenario: the syntax is wrong, which hides what comes after it.
-/// Guarantees: the place of the mistake.
-#[test]
-fn check_finds_where_the_syntax_is_wrong() {
-    check_broken("broken_syntax", 1);
-}
-
-#[test]
-fn check_is_content_with_the_configurations_of_all_scenarios() {
-    let scenarios = fs::read_dir(workspace().join("tests/scenarios")).expect("can be listed");
-    let configs: Vec<PathBuf> = scenarios
-        .map(|entry| entry.expect("can be listed").path().join("config.yaml"))
-        .filter(|path| path.is_file())
-        .collect();
-    let mut arguments = vec!["check".to_owned()];
-    arguments.extend(configs.iter().map(|path| path.display().to_string()));
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let ran = faultline(&arguments).ends_with(0);
-    assert_eq!(ran.stdout.lines().filter(|line| line.contains(": fine")).count(), configs.len());
-}
-
-#[test]
-fn check_shows_the_line_and_column_of_a_mistake_in_the_syntax() {
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let path = folder.path().join("faultline.yaml").display().to_string();
-    for (text, place, line) in
-        [("sources: [\n  }\n", "1:10", "1 | sources: ["), ("marking: on\nsources:\n  pd: @x\n", "3:7", "3 |   pd: @x")]
-    {
-        fs::write(&path, text).expect("can be written");
-        let ran = faultline(&["check", &path]).ends_with(1);
-        assert!(ran.stdout.contains(&format!("{path}:{place}\n")), "{}", ran.stdout);
-        assert!(ran.stdout.contains(line), "{}", ran.stdout);
-    }
-}
-
-/// Scenario: between files with faults are some that cannot be read: missing, a folder, not UTF-8.
-/// Guarantees: each of them is a fault, and the files after them are looked at too.
-#[test]
-fn check_goes_on_behind_a_file_that_cannot_be_read() {
-    let ran = faultline(&["check", "broken_keys.yaml", "missing.yaml", "faultline.yaml"]).ends_with(1);
-    assert_eq!(ran.stderr, "");
-    assert!(ran.stdout.contains("error: cannot read the configuration: No such file"), "{}", ran.stdout);
-    for verdict in ["broken_keys.yaml: 7 faults\n", "missing.yaml: 1 fault\n", "faultline.yaml: fine\n"] {
-        assert!(ran.stdout.contains(verdict), "{}", ran.stdout);
-    }
-
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let bytes = folder.path().join("bytes.yaml").display().to_string();
-    fs::write(&bytes, b"marking: \xff\n").expect("can be written");
-    let directory = folder.path().display().to_string();
-    let files = ["check", "-o", "json", "missing.yaml", &directory, &bytes, "broken_keys.yaml"];
-    let found = faultline(&files).ends_with(1).json();
-    let found = found.as_array().expect("an array");
-    assert_eq!(found.len(), 3 + 7);
-    for (one, file) in found.iter().zip(["missing.yaml", &directory, &bytes]) {
-        assert_eq!((one["file"].as_str(), one["severity"].as_str()), (Some(file), Some("error")));
-        assert!(one["line"].is_null() && one["column"].is_null(), "{one}");
-    }
 }
 
 // === receive and incidents ===
@@ -429,7 +316,7 @@ fn annotate_leaves_telemetry_without_an_incident_to_the_byte() {
     assert_eq!(ran.bytes, spans);
 }
 
-// === explain, gaps, inspect ===
+// === explain, gaps ===
 
 #[test]
 fn explain_names_the_rule_for_and_against() {
@@ -474,83 +361,6 @@ fn without_any_configuration_commands_look_at_the_bundled_scenario_and_say_so() 
     command.current_dir(folder.path());
     let ran = run(command, b"{}").ends_with(1);
     assert!(ran.stderr.contains("hint: write the sources of your webhooks into faultline.yaml"), "{}", ran.stderr);
-}
-
-#[test]
-fn inspect_shows_the_contract_and_no_way_out() {
-    let ran = faultline(&["inspect"]).ends_with(0);
-    for function in [
-        "configure",
-        "interest",
-        "process",
-        "receive",
-        "merge",
-        "expire",
-        "state",
-        "open",
-        "find",
-        "explain",
-        "gaps",
-        "counters",
-    ] {
-        assert!(ran.stdout.contains(&format!("\n    {function}: func(")), "{function} is not in\n{}", ran.stdout);
-    }
-    let found = faultline(&["inspect", "-o", "json"]).ends_with(0).json();
-    let exports: Vec<_> =
-        found["exports"].as_array().expect("an array").iter().map(|one| one["name"].clone()).collect();
-    let name = |interface: &str| format!("faultline:incident/{interface}@0.1.0");
-    assert_eq!(exports, [name("types"), name("processor"), name("incidents")]);
-    // Versions of WASI follow the standard library, so that only the interfaces are compared.
-    for import in found["imports"].as_array().expect("an array") {
-        let import = import["name"].as_str().expect("a text");
-        assert!(import.starts_with("wasi:cli/") || import.starts_with("wasi:io/"), "{import}");
-    }
-}
-
-#[test]
-fn inspect_shows_a_core_module_with_its_core_types() {
-    let core = workspace().join("target/guests/faultline-core.wasm").display().to_string();
-    let ran = faultline(&["inspect", &core]).ends_with(0);
-    assert!(ran.stdout.starts_with(&format!("{core}: a core WebAssembly module, ")), "{}", ran.stdout);
-    let process = "  faultline:incident/processor@0.1.0\n    configure: func(i32, i32, i32, i32) -> i32\n";
-    assert!(ran.stdout.contains(process), "{}", ran.stdout);
-    assert!(ran.stdout.contains("\nimports\n  nothing\n"), "{}", ran.stdout);
-    let found = faultline(&["inspect", "-o", "json", &core]).ends_with(0).json();
-    assert_eq!(found["kind"], "module");
-    assert_eq!(found["imports"].as_array().map(Vec::len), Some(0));
-    assert!(found["built_with"]["sdk"]["faultline"].is_string(), "{found}");
-}
-
-/// Scenario: a core module that has a function from its host and gives it on.
-/// Guarantees: both are listed, each with its type, whatever the order of their indexes.
-#[test]
-fn inspect_lists_what_a_core_module_asks_for() {
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let path = folder.path().join("module.wasm").display().to_string();
-    let sections: [&[u8]; 4] = [
-        b"\0asm\x01\0\0\0",
-        // Types: (i32, i64) -> f32, and () -> ().
-        b"\x01\x0a\x02\x60\x02\x7f\x7e\x01\x7d\x60\0\0",
-        // Imports: `clock.now` of the first type.
-        b"\x02\x0d\x01\x05clock\x03now\0\0",
-        // Exports: that function as `again`.
-        b"\x07\x09\x01\x05again\0\0",
-    ];
-    fs::write(&path, sections.concat()).expect("can be written");
-    let ran = faultline(&["inspect", &path]).ends_with(0);
-    assert!(ran.stdout.contains("\nimports\n  clock\n    now: func(i32, i64) -> f32\n"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("\nexports\n  again\n    func(i32, i64) -> f32\n"), "{}", ran.stdout);
-}
-
-#[test]
-fn inspect_says_what_a_file_is_that_is_no_plugin() {
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let path = folder.path().join("newer.wasm").display().to_string();
-    fs::write(&path, b"\0asm\x02\0\0\0").expect("can be written");
-    let ran = faultline(&["inspect", &path]).ends_with(1);
-    assert!(ran.stderr.contains("is WebAssembly of an unknown version"), "{}", ran.stderr);
-    let ran = faultline(&["inspect", "open.json"]).ends_with(1);
-    assert!(ran.stderr.contains("open.json is not WebAssembly"), "{}", ran.stderr);
 }
 
 // === all ===

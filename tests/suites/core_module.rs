@@ -1,6 +1,7 @@
 //! `faultline-core.wasm` is what a host without the component model needs: alone, complete, and of bounded memory.
 
 mod core_host;
+mod manual;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,14 +12,10 @@ use std::sync::LazyLock;
 use core_host::{Contract, CoreBuild, CorePlugin, Flat};
 use faultline::host::{Host, Processed};
 use faultline::journal::MemoryJournal;
-use faultline::plugin::{Build, Outcome, Plugin, Signal, Webhook};
-use faultline::time::{Nanos, SECOND};
-use faultline_test_support::Generator;
+use faultline::plugin::{Build, Outcome, Plugin, Signal};
+use manual::{CONFIG, NOW, open, spans_of};
 use wasmtime::{ExternType, ValType};
 
-const CONFIG: &str = r#"{"sources": {"manual": {"kind": "manual", "tokens": ["manual-test-token"]}}}"#;
-const OPEN: &str = r#"{"action": "open", "id": "1", "title": "broken", "severity": "high", "services": ["checkout"]}"#;
-const NOW: Nanos = 1_772_359_260 * SECOND;
 /// Enough for the plugin and small batches.
 const MEMORY_BYTES: usize = 16 * 1024 * 1024;
 const SPANS: usize = 512;
@@ -38,19 +35,17 @@ const PAGE_BYTES: usize = 64 * 1024;
 static BUILD: LazyLock<CoreBuild> =
     LazyLock::new(|| CoreBuild::new(512 * 1024 * 1024).expect("the core module compiles"));
 
-fn open() -> Webhook {
-    Webhook {
-        method: "POST".to_owned(),
-        url: "/webhooks/manual".to_owned(),
-        headers: vec![("Authorization".to_owned(), b"Bearer manual-test-token".to_vec())],
-        body: OPEN.as_bytes().to_vec(),
-    }
+/// An instance with the incident of `checkout`.
+fn marking(build: &CoreBuild) -> CorePlugin {
+    let mut plugin = build.plugin().expect("an instance can be made");
+    plugin.configure(CONFIG, "test").unwrap().expect("the configuration is valid");
+    let receipt = plugin.receive("manual", &open(), NOW).unwrap();
+    plugin.merge(&receipt.entries, NOW).unwrap().expect("the entries are taken");
+    plugin
 }
 
 fn spans(items: usize, seed: u64) -> Vec<u8> {
-    let services = vec!["checkout".to_owned()];
-    let generator = Generator { items, services, seed, from: NOW - 60 * SECOND, until: NOW, ..Generator::default() };
-    generator.bytes(faultline_test_support::Signal::Traces)
+    spans_of("checkout", items, seed)
 }
 
 /// What linker and bindings generator leave behind besides; the last ends with the generator's version.
@@ -125,10 +120,7 @@ fn no_build_is_larger_than_it_may_be() {
 /// Guarantees: its memory stays where the first of them took it. Fails with the feature `wee_alloc`.
 #[test]
 fn memory_does_not_grow_with_the_number_of_batches() {
-    let mut plugin = BUILD.plugin().expect("an instance can be made");
-    plugin.configure(CONFIG, "test").unwrap().expect("the configuration is valid");
-    let receipt = plugin.receive("manual", &open(), NOW).unwrap();
-    plugin.merge(&receipt.entries, NOW).unwrap().expect("the entries are taken");
+    let mut plugin = marking(&BUILD);
     let batches: Vec<_> = (0..8).map(|seed| spans(SPANS, seed)).collect();
     let mut mark = |count: usize| {
         for batch in batches.iter().cycle().take(count) {
@@ -148,20 +140,14 @@ fn memory_does_not_grow_with_the_number_of_batches() {
 /// Guarantees: memory for the result is not asked for as if all grew like the first; see `output.rs` in the annotator.
 #[test]
 fn a_small_first_resource_does_not_make_the_guest_ask_for_much_memory() {
-    let mut plugin = BUILD.plugin().expect("an instance can be made");
-    plugin.configure(CONFIG, "test").unwrap().expect("the configuration is valid");
-    let receipt = plugin.receive("manual", &open(), NOW).unwrap();
-    plugin.merge(&receipt.entries, NOW).unwrap().expect("the entries are taken");
+    let mut plugin = marking(&BUILD);
     // Spans of a start and nothing else: `service.name` checkout, then 100 of 11 bytes.
     let resource = b"\x0a\x1c\x0a\x1a\x0a\x0cservice.name\x12\x0a\x0a\x08checkout";
     let span = [&[0x12, 9, 0x39][..], &NOW.to_le_bytes()].concat().repeat(100);
     let mut group = resource.to_vec();
     group.extend([&[0x12, 0xcc, 0x08][..], &span].concat());
     let mut batch = [&[0x0a, 0xed, 0x08][..], &group].concat();
-    let services = vec!["warehouse".to_owned()];
-    let generator =
-        Generator { items: 8192, services, seed: 1, from: NOW - 60 * SECOND, until: NOW, ..Generator::default() };
-    batch.extend(generator.bytes(faultline_test_support::Signal::Traces));
+    batch.extend(spans_of("warehouse", 8192, 1));
     let outcome = plugin.process(Signal::Traces, &batch, NOW);
     let Ok(Outcome::Replaced(marked)) = outcome else { panic!("{outcome:.200?}") };
     assert!(marked.len() > batch.len() + 5000);
@@ -175,10 +161,7 @@ fn a_small_first_resource_does_not_make_the_guest_ask_for_much_memory() {
 #[test]
 fn a_span_takes_no_more_instructions_than_it_may() {
     let build = CoreBuild::metered(512 * 1024 * 1024).expect("the core module compiles");
-    let mut plugin = build.plugin().expect("an instance can be made");
-    plugin.configure(CONFIG, "test").unwrap().expect("the configuration is valid");
-    let receipt = plugin.receive("manual", &open(), NOW).unwrap();
-    plugin.merge(&receipt.entries, NOW).unwrap().expect("the entries are taken");
+    let mut plugin = marking(&build);
     let batch = spans(SPANS, 1);
     let mut fuel_of = |call: &mut dyn FnMut(&mut CorePlugin) -> Vec<u8>| {
         call(&mut plugin);

@@ -1,19 +1,20 @@
 //! What the component makes of a batch is what decoding, editing and encoding with prost makes of it.
 
+mod manual;
 mod support;
 
 use faultline::guest::{EMBEDDED, GuestBuild, Limits};
 use faultline::host::{Host, Processed};
 use faultline::journal::MemoryJournal;
-use faultline::plugin::{self, Outcome, Webhook};
+use faultline::plugin::{self, Outcome};
 use faultline::time::{Nanos, SECOND};
 use faultline_test_support::opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, any_value::Value};
 use faultline_test_support::oracle::{self, Group};
 use faultline_test_support::{Generator, Incidents, MarkedSpans, Options, Owner, Signal};
+use manual::{NOW, webhook};
 
 const CONFIG: &str = r#"{"sources": {"manual": {"kind": "manual", "tokens": ["manual-test-token"]}},
     "metrics": {"points": "on", "accept_identity_change": true, "exemplars": "on"}}"#;
-const NOW: Nanos = 1_772_359_260 * SECOND;
 const MINUTE: Nanos = 60 * SECOND;
 
 /// Two incidents, told to the plugin by webhook and to the oracle in plain words.
@@ -43,15 +44,6 @@ impl Incidents for Outage {
         group.push(attribute("active", flag));
         group.push(attribute("severity", text(severity)));
         vec![group]
-    }
-}
-
-fn webhook(body: &str) -> Webhook {
-    Webhook {
-        method: "POST".to_owned(),
-        url: "/webhooks/manual".to_owned(),
-        headers: vec![("Authorization".to_owned(), b"Bearer manual-test-token".to_vec())],
-        body: body.as_bytes().to_vec(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a trap costs: the marks of one batch, and nothing else.
 
+mod manual;
 mod support;
 
 use std::sync::LazyLock;
@@ -9,13 +10,9 @@ use faultline::guest::{Cache, EMBEDDED, GuestBuild, Limits};
 use faultline::host::{Host, Processed};
 use faultline::journal::{Journal, MemoryJournal};
 use faultline::plugin::{Build, Entry, Extent, Outcome, Signal, Trap, Webhook};
-use faultline::time::{Nanos, SECOND};
 use faultline_annotator::entry::{DeliveryRecord, Record};
-use faultline_test_support::Generator;
+use manual::{CONFIG, NOW, open, spans_of};
 
-const CONFIG: &str = r#"{"sources": {"manual": {"kind": "manual", "tokens": ["manual-test-token"]}}}"#;
-const OPEN: &str = r#"{"action": "open", "id": "1", "title": "broken", "severity": "high", "services": ["checkout"]}"#;
-const NOW: Nanos = 1_772_359_260 * SECOND;
 /// Enough for the plugin and small batches.
 const MEMORY_BYTES: usize = 16 * 1024 * 1024;
 /// More spans than fit into that at about 700 bytes each: the host cannot even pass them in.
@@ -37,22 +34,10 @@ fn host(build: &dyn Build) -> Host<'_, MemoryJournal> {
     }
 }
 
-fn open() -> Webhook {
-    Webhook {
-        method: "POST".to_owned(),
-        url: "/webhooks/manual".to_owned(),
-        headers: vec![("Authorization".to_owned(), b"Bearer manual-test-token".to_vec())],
-        body: OPEN.as_bytes().to_vec(),
-    }
-}
-
 /// A request has no length of its own: requests behind one another are one, and repeating is faster than generating.
 fn spans(items: usize) -> Vec<u8> {
-    let services = vec!["checkout".to_owned()];
     let generated = items.min(512);
-    let generator =
-        Generator { items: generated, services, from: NOW - 60 * SECOND, until: NOW, ..Generator::default() };
-    generator.bytes(faultline_test_support::Signal::Traces).repeat(items / generated)
+    spans_of("checkout", generated, 0).repeat(items / generated)
 }
 
 fn is_marked(processed: &Processed) -> bool {

@@ -10,7 +10,7 @@ use crate::entry::{Entry, ExpiryRecord, Record};
 use crate::gaps::Gap;
 use crate::limits;
 use crate::naming;
-use crate::otlp::{EditList, ItemMarks, Marking, Refusal, Rewriter, Signal, Tally};
+use crate::otlp::{EditList, ItemMarks, Marking, Marks, Refusal, ResourceGroups, Rewriter, Signal, Tally};
 use crate::reach::Reach;
 use crate::receive::{Receiver, merged_into};
 use crate::state::{Extent, Merged, Standing, State, View};
@@ -157,7 +157,9 @@ impl Annotator {
             // Nothing to mark. Now and then a batch is walked for the services that no rule leads to; what cannot be
             // read there passes like the rest.
             if items.unchanged % limits::SERVICES_SEEN_ONE_IN == 1 && batch.len() <= config.limits.batch_bytes {
-                let _: Result<(), _> = self.rewriter.visit_resources(signal, batch, &mut self.table);
+                for group in ResourceGroups::of(batch).map_while(Result::ok) {
+                    self.table.concerning(&group.identity);
+                }
             }
             return Ok(None);
         }

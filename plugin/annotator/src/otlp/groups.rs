@@ -2,7 +2,11 @@
 
 use std::ops::Range;
 
-use super::{Refusal, ResourceIdentity, identity, steps::Steps, walk::REQUEST_RESOURCE_GROUPS, wire::Message};
+use super::{
+    Refusal, ResourceIdentity, identity,
+    steps::Steps,
+    wire::{Delimited, Message},
+};
 
 /// The `ResourceSpans`, `ResourceLogs` or `ResourceMetrics` of an export request, in their order.
 ///
@@ -23,6 +27,23 @@ pub struct ResourceGroup<'a> {
     pub identity: ResourceIdentity<'a>,
 }
 
+/// Where a request has them, in all three signals.
+const REQUEST_RESOURCE_GROUPS: u32 = 1;
+
+/// Reads a request as far as behind its next resource group. Answers where that begins, with its tag, and what is in it.
+#[inline]
+pub(super) fn next_group<'m>(
+    request: &mut Message<'m>,
+    steps: &mut Steps,
+) -> Result<Option<(usize, Delimited<'m>)>, Refusal> {
+    while let Some(field) = request.next(steps)? {
+        if let Some(group) = field.delimited(REQUEST_RESOURCE_GROUPS) {
+            return Ok(Some((field.start, group)));
+        }
+    }
+    Ok(None)
+}
+
 // === impl ResourceGroups ===
 
 impl<'a> ResourceGroups<'a> {
@@ -33,13 +54,9 @@ impl<'a> ResourceGroups<'a> {
     }
 
     fn read(&mut self) -> Result<Option<ResourceGroup<'a>>, Refusal> {
-        while let Some(field) = self.request.next(&mut self.steps)? {
-            if let Some(group) = field.delimited(REQUEST_RESOURCE_GROUPS) {
-                let identity = identity::read(group.content, &mut self.steps)?;
-                return Ok(Some(ResourceGroup { range: field.start..group.content.end(), identity }));
-            }
-        }
-        Ok(None)
+        let Some((start, group)) = next_group(&mut self.request, &mut self.steps)? else { return Ok(None) };
+        let identity = identity::read(group.content, &mut self.steps)?;
+        Ok(Some(ResourceGroup { range: start..group.content.end(), identity }))
     }
 }
 

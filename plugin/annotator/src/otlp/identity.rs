@@ -34,7 +34,7 @@ const FILTER: KeyFilter = KeyFilter::new()
 /// Reads the identity from a `ResourceSpans`, `ResourceLogs` or `ResourceMetrics`.
 ///
 /// The resource may stand anywhere in it, be absent, or occur several times; protobuf then joins their attributes.
-#[inline(always)]
+#[inline(never)]
 pub(super) fn read<'a>(mut group: Message<'a>, steps: &mut Steps) -> Result<ResourceIdentity<'a>, Refusal> {
     let mut who = Who::default();
     while let Some(field) = group.next(steps)? {

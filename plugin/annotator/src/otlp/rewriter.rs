@@ -3,6 +3,7 @@
 use super::{
     EditList, ItemMarks, Marking, Marks, Refusal, Signal, Tally,
     edits::{Edits, MESSAGE_BYTES_MAX, TOO_LARGE},
+    groups::next_group,
     item_marks::Gathering,
     output::Output,
     sink::{Position, Sink},
@@ -10,7 +11,7 @@ use super::{
     walk::{Scope, Walk},
     wire::{Delimited, Message},
 };
-use crate::{annotation::Present, config::SpanMarking};
+use crate::annotation::Present;
 
 /// Adds attributes to the items of OTLP export requests.
 ///
@@ -59,10 +60,12 @@ impl Rewriter {
         marks: &mut impl Marks,
         tally: &mut Tally,
     ) -> Result<Option<Vec<u8>>, Refusal> {
-        let task = Task { signal, batch, marking, steps: Steps::for_batch(batch.len()) };
-        let (result, counts) = self.rewrite_task(&task, marks).map_err(|refusal| recognise(batch, refusal))?;
-        *tally += counts;
-        Ok(result)
+        let Self { edits, present } = self;
+        edits.begin(batch.len());
+        let mut output = Output::of(batch);
+        let task = Task::new(signal, batch, marking);
+        task.walk(marks, edits, present, tally, |edits, group, grown| output.take(edits, group, grown))?;
+        Ok(output.finish())
     }
 
     /// What [`Self::rewrite`] would do to the batch, for a caller who does it where the batch lies: see
@@ -79,16 +82,17 @@ impl Rewriter {
         marks: &mut impl Marks,
         tally: &mut Tally,
     ) -> Result<EditList, Refusal> {
-        let task = Task { signal, batch, marking, steps: Steps::for_batch(batch.len()) };
         let Self { edits, present } = self;
         edits.begin(batch.len());
         let mut growth = 0;
-        let walked = task.walk(marks, edits, present, |_, _, grown| {
+        // The list itself may find no memory; then nothing is counted.
+        let mut counts = Tally::default();
+        let task = Task::new(signal, batch, marking);
+        task.walk(marks, edits, present, &mut counts, |_, _, grown| {
             growth += grown;
             check_result_size(batch.len(), growth)
-        });
-        let (list, counts) =
-            walked.and_then(|counts| Ok((edits.list()?, counts))).map_err(|refusal| recognise(batch, refusal))?;
+        })?;
+        let list = edits.list()?;
         *tally += counts;
         Ok(list)
     }
@@ -106,46 +110,36 @@ impl Rewriter {
         marks: &mut impl Marks,
         tally: &mut Tally,
     ) -> Result<ItemMarks, Refusal> {
-        let task = Task { signal, batch, marking, steps: Steps::for_batch(batch.len()) };
         let mut gathering = Gathering::default();
-        let counts = task
-            .walk(marks, &mut gathering, &mut self.present, |_, _, _| Ok(()))
-            .map_err(|refusal| recognise(batch, refusal))?;
-        *tally += counts;
+        Task::new(signal, batch, marking).walk(marks, &mut gathering, &mut self.present, tally, |_, _, _| Ok(()))?;
         Ok(gathering.finish())
-    }
-
-    /// Asks `marks` which incidents concern each resource of the request, and changes nothing. Takes time for each
-    /// resource, however many items it has.
-    ///
-    /// # Errors
-    ///
-    /// When the batch is not readable as protobuf down to its resources, or has 2 GiB or more.
-    pub fn visit_resources(&mut self, signal: Signal, batch: &[u8], marks: &mut impl Marks) -> Result<(), Refusal> {
-        let marking = Marking {
-            spans: SpanMarking::Off,
-            logs: false,
-            points: false,
-            exemplars: false,
-            batch_bytes_max: usize::MAX,
-        };
-        self.rewrite(signal, batch, &marking, marks, &mut Tally::default()).map(drop)
-    }
-
-    fn rewrite_task(&mut self, task: &Task<'_>, marks: &mut impl Marks) -> Result<(Option<Vec<u8>>, Tally), Refusal> {
-        let Self { edits, present } = self;
-        edits.begin(task.batch.len());
-        let mut output = Output::of(task.batch);
-        let tally = task.walk(marks, edits, present, |edits, group, grown| output.take(edits, group, grown))?;
-        Ok((output.finish(), tally))
     }
 }
 
 // === impl Task ===
 
-impl Task<'_> {
-    /// Walks the whole batch; behind each resource group calls `finish` with it and by how many bytes it grew.
+impl<'a> Task<'a> {
+    fn new(signal: Signal, batch: &'a [u8], marking: &'a Marking) -> Self {
+        Self { signal, batch, marking, steps: Steps::for_batch(batch.len()) }
+    }
+
+    /// Walks the whole batch; behind each resource group calls `finish` with it and by how many bytes it grew. Counts
+    /// nothing when the batch is refused.
     fn walk<S: Sink>(
+        &self,
+        marks: &mut impl Marks,
+        sink: &mut S,
+        present: &mut Present,
+        tally: &mut Tally,
+        finish: impl FnMut(&mut S, &Delimited<'_>, i64) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let counts =
+            self.walk_groups(marks, sink, present, finish).map_err(|refusal| recognise(self.batch, refusal))?;
+        *tally += counts;
+        Ok(())
+    }
+
+    fn walk_groups<S: Sink>(
         &self,
         marks: &mut impl Marks,
         sink: &mut S,
@@ -154,11 +148,10 @@ impl Task<'_> {
     ) -> Result<Tally, Refusal> {
         let Self { signal, batch, marking, steps } = *self;
         check_size(batch.len(), marking.batch_bytes_max)?;
-        let (tally, position) = (Tally::default(), Position::default());
-        let scope = Scope::default();
+        let (tally, position, scope) = (Tally::default(), Position::default(), Scope::default());
         let mut walk = Walk { signal, batch, marking, marks, sink, present, steps, tally, position, scope };
         let mut request = Message::whole(batch);
-        while let Some(group) = walk.next_group(&mut request)? {
+        while let Some((_, group)) = next_group(&mut request, &mut walk.steps)? {
             let grown = walk.group(&group)?;
             finish(walk.sink, &group, grown)?;
         }
@@ -206,7 +199,10 @@ mod tests {
         super::{Concern, ResourceIdentity},
         *,
     };
-    use crate::annotation::{Annotation, Group, Value};
+    use crate::{
+        annotation::{Annotation, Group, Value},
+        config::SpanMarking,
+    };
 
     /// Marks everything.
     struct Always(Annotation);
@@ -242,15 +238,17 @@ mod tests {
         })
     }
 
-    fn rewrite_in(steps: Steps, batch: &[u8]) -> Result<(Option<Vec<u8>>, Tally), Refusal> {
-        let task = Task { signal: Signal::Traces, batch, marking: &MARKING, steps };
-        Rewriter::default().rewrite_task(&task, &mut always())
+    fn walk_in(steps: Steps, batch: &[u8]) -> Result<(), Refusal> {
+        let task = Task { steps, ..Task::new(Signal::Traces, batch, &MARKING) };
+        let Rewriter { mut edits, mut present } = Rewriter::default();
+        edits.begin(batch.len());
+        task.walk(&mut always(), &mut edits, &mut present, &mut Tally::default(), |_, _, _| Ok(()))
     }
 
     fn steps_taken(batch: &[u8]) -> u64 {
         (0..)
-            .find(|&steps| match rewrite_in(Steps::limited(steps), batch) {
-                Ok(_) => true,
+            .find(|&steps| match walk_in(Steps::limited(steps), batch) {
+                Ok(()) => true,
                 Err(refusal) => {
                     assert_eq!(refusal.reason, "step budget spent");
                     false
@@ -264,7 +262,7 @@ mod tests {
         let batch = request(&[0x39, 1, 0, 0, 0, 0, 0, 0, 0]);
         let needed = steps_taken(&batch);
         assert_eq!(needed, 5, "one field each of request, scope group and span, and that of the resource group twice");
-        let refusal = rewrite_in(Steps::limited(needed - 1), &batch).unwrap_err();
+        let refusal = walk_in(Steps::limited(needed - 1), &batch).unwrap_err();
         assert_eq!(refusal.reason, "step budget spent");
     }
 

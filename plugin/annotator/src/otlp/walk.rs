@@ -75,7 +75,6 @@ struct PointLayout {
 }
 
 // Field numbers. `ResourceSpans`, `ResourceLogs` and `ResourceMetrics` are alike, and so are the scopes in them.
-pub(super) const REQUEST_RESOURCE_GROUPS: u32 = 1;
 const SCOPE_GROUPS: u32 = 2;
 /// Where OTLP before 0.15 kept them: `instrumentation_library_spans` and so on, in the same shape. The Collector still
 /// reads these.
@@ -93,17 +92,6 @@ const POINT_LAYOUTS: [PointLayout; 5] = [
 // === impl Walk ===
 
 impl<M: Marks, S: Sink> Walk<'_, M, S> {
-    /// Reads a request as far as its next resource group.
-    pub(super) fn next_group<'m>(&mut self, request: &mut Message<'m>) -> Result<Option<Delimited<'m>>, Refusal> {
-        while let Some(field) = request.next(&mut self.steps)? {
-            let group = field.delimited(REQUEST_RESOURCE_GROUPS);
-            if group.is_some() {
-                return Ok(group);
-            }
-        }
-        Ok(None)
-    }
-
     /// Walks a resource group. Answers by how many bytes it grows with its length.
     pub(super) fn group(&mut self, group: &Delimited<'_>) -> Result<i64, Refusal> {
         let place = self.sink.open(group)?;

@@ -9,6 +9,8 @@ mod lists_of_edits;
 mod mutations;
 mod pitfalls;
 mod promises;
+mod requests;
 mod scene;
 mod strategies;
 mod tree;
+mod wire_format;

@@ -1,15 +1,15 @@
-//! The traps of OTLP and of protobuf, each by name.
+//! The traps of OTLP, each by name: what a resource, a time, a key, a kind of point means. Those of protobuf are in
+//! `wire_format.rs`.
 
 #[cfg(feature = "planted-bugs")]
 use faultline_annotator::otlp::planted::Bug;
 use faultline_annotator::{
-    annotation::Annotation,
     config::SpanMarking,
-    limits,
-    otlp::{Concern, Marking, Marks, Refusal, ResourceIdentity, Rewriter, Signal, Tally},
+    otlp::{Marking, ResourceGroups, ResourceIdentity, Signal},
 };
 
 use crate::{
+    requests::*,
     scene::{EVERYTHING, Scene},
     tree::{Node, attribute, encode, text},
 };
@@ -21,52 +21,6 @@ pub(crate) const CLAIMS: &[(Bug, fn())] = &[
     (Bug::LastItemSkipped, field_1000_is_walked_like_scopes),
     (Bug::ObservedTimePreferred, a_log_record_without_time_counts_by_its_observed_time),
 ];
-
-/// Marks `checkout` from 100 to 200.
-fn checkout() -> Scene {
-    let mut scene = Scene::marking_all(&[("incident.id", "a")]);
-    let incident = &mut scene.incidents[0];
-    incident.services = vec!["checkout".to_owned()];
-    (incident.from, incident.until) = (100, 200);
-    scene
-}
-
-fn ours(number: u32) -> Node {
-    attribute(number, "incident.id", "a")
-}
-
-fn resource(service: &str) -> Node {
-    Node::Message(1, vec![attribute(1, "service.name", service)])
-}
-
-/// A request with one resource group.
-fn request(group: Vec<Node>) -> Vec<u8> {
-    encode(&[Node::Message(1, group)])
-}
-
-/// A request of `checkout` with one item.
-fn request_with(item: Vec<Node>) -> Vec<u8> {
-    request(vec![resource("checkout"), Node::Message(2, vec![Node::Message(2, item)])])
-}
-
-fn rewrite(signal: Signal, batch: &[u8]) -> (Option<Vec<u8>>, Tally) {
-    checkout().rewrite(signal, batch, &EVERYTHING).unwrap()
-}
-
-/// `item` becomes `expected` in place; `None`: nothing changes.
-fn check(signal: Signal, item: Vec<Node>, expected: Option<Vec<Node>>) -> Tally {
-    let (result, tally) = rewrite(signal, &request_with(item));
-    assert_eq!(result, expected.map(request_with));
-    tally
-}
-
-fn times(start: u64, end: u64) -> Vec<Node> {
-    vec![Node::Fixed64(7, start), Node::Fixed64(8, end)]
-}
-
-fn refused(batch: &[u8]) -> String {
-    checkout().rewrite(Signal::Traces, batch, &EVERYTHING).unwrap_err().to_string()
-}
 
 // === Resources ===
 
@@ -101,30 +55,19 @@ fn a_resource_that_occurs_twice_is_one_with_the_attributes_of_both() {
     assert_eq!(rewrite(Signal::Traces, &reversed).0, None, "the first name wins");
 }
 
-/// Remembers who was asked about.
-#[derive(Default)]
-struct Asked(Vec<[Option<String>; 3]>);
-
-impl Marks for Asked {
-    fn concerning(&mut self, resource: &ResourceIdentity<'_>) -> Option<Concern> {
-        let ResourceIdentity { service, namespace, environment } = *resource;
-        self.0.push(
-            [service, namespace, environment].map(|part| part.map(|part| String::from_utf8(part.to_vec()).unwrap())),
-        );
-        None
-    }
-
-    fn annotation(&mut self, _: Concern, _: u64, _: u64) -> Option<&Annotation> {
-        unreachable!("no resource is concerned")
-    }
+/// Service, namespace and environment of each resource in a request.
+fn identities(batch: &[u8]) -> Vec<[Option<String>; 3]> {
+    let text = |part: Option<&[u8]>| part.map(|part| String::from_utf8(part.to_vec()).unwrap());
+    let identities = ResourceGroups::of(batch).map(|group| group.unwrap().identity);
+    identities
+        .map(|ResourceIdentity { service, namespace, environment }| [service, namespace, environment].map(text))
+        .collect()
 }
 
 fn identity(attributes: Vec<Node>) -> [Option<String>; 3] {
-    let mut asked = Asked::default();
-    let batch = request(vec![Node::Message(1, attributes)]);
-    Rewriter::default().visit_resources(Signal::Logs, &batch, &mut asked).unwrap();
-    assert_eq!(asked.0.len(), 1);
-    asked.0.remove(0)
+    let mut identities = identities(&request(vec![Node::Message(1, attributes)]));
+    assert_eq!(identities.len(), 1);
+    identities.remove(0)
 }
 
 fn named(service: &str) -> [Option<String>; 3] {
@@ -162,16 +105,14 @@ fn the_deprecated_environment_counts_only_without_the_present_one() {
 }
 
 #[test]
-fn visiting_resources_asks_for_each_once_and_does_not_look_into_scopes() {
+fn who_resources_are_is_told_of_each_once_without_a_look_into_scopes() {
     let broken_scope = Node::Bytes(2, vec![0xff]);
     let batch = encode(&[
         Node::Message(1, vec![resource("one"), broken_scope]),
         Node::Message(1, Vec::new()),
         Node::Message(1, vec![resource("two")]),
     ]);
-    let mut asked = Asked::default();
-    Rewriter::default().visit_resources(Signal::Traces, &batch, &mut asked).unwrap();
-    assert_eq!(asked.0, [named("one"), [None, None, None], named("two")]);
+    assert_eq!(identities(&batch), [named("one"), [None, None, None], named("two")]);
 }
 
 #[test]
@@ -472,129 +413,4 @@ fn of_several_kinds_of_data_in_one_metric_the_last_counts() {
     let interrupted = |ours: Option<Node>| vec![sum(None), gauge(), sum(ours)];
     let tally = check(Signal::Metrics, interrupted(None), Some(interrupted(Some(ours(7)))));
     assert_eq!((tally.items_seen, tally.items_marked), (1, 1));
-}
-
-// === Wire format ===
-
-#[test]
-fn lengths_longer_than_needed_become_as_short_as_they_can() {
-    let padded = |width, ours: Option<Node>| {
-        let span = times(150, 160).into_iter().chain(ours).collect();
-        let pad = |number, fields| {
-            if width == 0 { Node::Message(number, fields) } else { Node::Padded(number, width, fields) }
-        };
-        encode(&[pad(1, vec![resource("checkout"), pad(2, vec![pad(2, span)])])])
-    };
-    for width in 1..=10 {
-        assert_eq!(rewrite(Signal::Traces, &padded(width, None)).0, Some(padded(0, Some(ours(9)))), "width {width}");
-    }
-}
-
-/// Scenario: an attribute of nine bytes, in messages whose lengths were padded by nine.
-/// Guarantees: a message that keeps its size, and those around it, are written anew all the same.
-#[test]
-fn a_message_that_loses_as_much_padding_as_it_gains_is_still_written() {
-    let scene = Scene::marking_all(&[("k", "")]);
-    let batch = |width, ours: Option<Node>| {
-        let span = times(150, 160).into_iter().chain(ours).collect();
-        encode(&[Node::Message(1, vec![Node::Message(2, vec![Node::Padded(2, width, span)])])])
-    };
-    let (before, expected) = (batch(10, None), batch(1, Some(attribute(9, "k", ""))));
-    assert_eq!(before.len(), expected.len());
-    assert_eq!(scene.rewrite(Signal::Traces, &before, &EVERYTHING).unwrap().0, Some(expected));
-}
-
-#[test]
-fn padding_of_messages_in_which_nothing_changes_is_kept() {
-    let scope = |span| Node::Padded(2, 4, vec![Node::Padded(2, 5, span)]);
-    let untouched = Node::Padded(1, 3, vec![resource("checkout"), scope(times(1, 2))]);
-    let touched = |span| Node::Message(1, vec![resource("checkout"), Node::Message(2, vec![Node::Message(2, span)])]);
-    let batch = encode(&[untouched.clone(), touched(times(150, 160))]);
-    let expected = encode(&[untouched, touched([times(150, 160), vec![ours(9)]].concat())]);
-    assert_eq!(rewrite(Signal::Traces, &batch).0, Some(expected));
-}
-
-#[test]
-fn a_known_field_of_another_wire_type_is_unknown() {
-    let strange = vec![Node::Varint(1, 1), Node::Fixed64(2, 2), Node::Group(2, vec![Node::Varint(2, 2)])];
-    let batch = |span| {
-        let scope = Node::Message(2, [strange.clone(), vec![Node::Message(2, span)]].concat());
-        encode(&[Node::Varint(1, 9), Node::Message(1, [strange.clone(), vec![resource("checkout"), scope]].concat())])
-    };
-    let span = [times(150, 160), vec![Node::Fixed32(7, 1)]].concat();
-    assert_eq!(rewrite(Signal::Traces, &batch(span.clone())).0, Some(batch([span, vec![ours(9)]].concat())));
-}
-
-#[test]
-fn groups_nested_too_deep_are_refused_with_their_offset() {
-    let nested = |depth: usize| [vec![0x0b; depth], vec![0x0c; depth]].concat();
-    assert_eq!(rewrite(Signal::Traces, &nested(limits::GROUP_DEPTH_MAX)).0, None);
-    assert_eq!(refused(&nested(limits::GROUP_DEPTH_MAX + 1)), "byte 64: groups are nested too deep");
-}
-
-#[test]
-fn malformed_tags_are_refused_with_their_offset() {
-    assert_eq!(refused(&[0x02, 0]), "byte 0: field number is 0");
-    assert_eq!(refused(&[0x0e]), "byte 0: wire type is none of 0 to 5");
-    assert_eq!(refused(&[0x0c]), "byte 0: end of a group that did not begin");
-    assert_eq!(refused(&[0x0a, 0x05, 0x0a]), "byte 1: length runs past the end of the message");
-}
-
-#[test]
-fn a_fault_inside_a_concerned_item_refuses_the_whole_batch_and_counts_nothing() {
-    let good = Node::Message(2, times(150, 160));
-    let bad = Node::Bytes(2, vec![0x07]);
-    let batch = request(vec![resource("checkout"), Node::Message(2, vec![good, bad])]);
-    let mut tally = Tally { items_marked: 5, ..Tally::default() };
-    let result = Rewriter::default().rewrite(Signal::Traces, &batch, &EVERYTHING, &mut checkout().marks(), &mut tally);
-    assert_eq!(result, Err(Refusal { offset: batch.len() - 1, reason: "field number is 0" }));
-    assert_eq!(tally, Tally { items_marked: 5, ..Tally::default() });
-}
-
-#[test]
-fn what_is_not_protobuf_at_all_is_called_by_its_name() {
-    assert_eq!(refused(&[0x1f, 0x8b, 8, 0, 0]), "byte 0: looks like gzip: decompress first");
-    assert_eq!(refused(&[0x28, 0xb5, 0x2f, 0xfd, 4, 0]), "byte 0: looks like zstd: decompress first");
-    assert_eq!(refused(br#"{"resourceSpans":[]}"#), "byte 0: looks like JSON: convert to protobuf first");
-    assert_eq!(refused(b"\n  [ {} ]"), "byte 0: looks like JSON: convert to protobuf first");
-}
-
-#[test]
-fn a_batch_larger_than_its_limit_is_refused_and_one_as_large_is_not() {
-    let batch = request_with(times(150, 160));
-    let limit = |batch_bytes_max| Marking { batch_bytes_max, ..EVERYTHING };
-    assert!(checkout().rewrite(Signal::Traces, &batch, &limit(batch.len())).unwrap().0.is_some());
-    let refusal = checkout().rewrite(Signal::Traces, &batch, &limit(batch.len() - 1)).unwrap_err();
-    assert_eq!(refusal, Refusal { offset: batch.len() - 1, reason: "batch is larger than its limit" });
-}
-
-#[test]
-fn an_empty_batch_is_unchanged() {
-    for signal in [Signal::Traces, Signal::Metrics, Signal::Logs] {
-        assert_eq!(rewrite(signal, &[]), (None, Tally::default()));
-    }
-}
-
-#[test]
-fn with_marking_off_resources_are_counted_and_items_not_read() {
-    let marking = Marking { spans: SpanMarking::Off, logs: false, points: false, exemplars: false, ..EVERYTHING };
-    let batch = request(vec![resource("checkout"), Node::Bytes(2, vec![0xff])]);
-    for signal in [Signal::Traces, Signal::Metrics, Signal::Logs] {
-        let (result, tally) = checkout().rewrite(signal, &batch, &marking).unwrap();
-        assert_eq!((result, tally), (None, Tally { resources_seen: 1, ..Tally::default() }));
-    }
-}
-
-#[test]
-fn a_rewriter_that_refused_a_batch_rewrites_the_next() {
-    let scene = checkout();
-    let mut rewriter = Rewriter::default();
-    let mut tally = Tally::default();
-    let good = request_with(times(150, 160));
-    let bad = [good.clone(), vec![0x07]].concat();
-    let mut run = |batch: &[u8]| rewriter.rewrite(Signal::Traces, batch, &EVERYTHING, &mut scene.marks(), &mut tally);
-    let expected = Some(request_with([times(150, 160), vec![ours(9)]].concat()));
-    assert_eq!(run(&good), Ok(expected.clone()));
-    assert!(run(&bad).is_err());
-    assert_eq!(run(&good), Ok(expected));
 }

@@ -10,13 +10,14 @@ use faultline_test_support::{
         trace::v1::Span,
     },
     prost::Message,
+    wire::varint,
 };
 use proptest::prelude::*;
 
 use crate::{
     cases::with_cases,
     scene::{EVERYTHING, Scene, plain_signal},
-    tree::{Node, attribute, encode, text, unknown, varint},
+    tree::{Node, attribute, encode, text, unknown},
 };
 
 /// Planted bugs, and the tests here that notice them.

@@ -1,5 +1,7 @@
 //! Protobuf by hand: messages as no library writes them.
 
+use faultline_test_support::wire::varint;
+
 /// One field.
 #[derive(Clone, Debug)]
 pub(crate) enum Node {
@@ -40,17 +42,6 @@ pub(crate) fn encode(fields: &[Node]) -> Vec<u8> {
     for field in fields {
         push(&mut bytes, field);
     }
-    bytes
-}
-
-/// A varint in at least `width` bytes.
-pub(crate) fn varint(mut value: u64, width: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while value >= 0x80 || bytes.len() + 1 < width {
-        bytes.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    bytes.push(value as u8);
     bytes
 }
 
