@@ -9,6 +9,8 @@ use std::process::Command;
 use wasm_metadata::AddMetadata;
 
 const PACKAGE: &str = "faultline-component";
+/// The profile of `Cargo.toml` for it.
+const PROFILE: &str = "guest";
 /// What cargo calls the result, on every target.
 const FILE: &str = "faultline_component.wasm";
 
@@ -51,7 +53,7 @@ fn main() {
     }
     let target_directory = build(&workspace);
     for guest in &GUESTS {
-        let built = target_directory.join(guest.target).join("release").join(FILE);
+        let built = target_directory.join(guest.target).join(PROFILE).join(FILE);
         let named = target_directory.join(guest.name);
         describe(&built, &named).unwrap_or_else(|error| panic!("cannot describe {}: {error:#}", built.display()));
         tell_size(guest, &named);
@@ -104,7 +106,7 @@ fn build(workspace: &Path) -> PathBuf {
     let target_directory = workspace.join("target/guests");
     let mut cargo = Command::new(variable("CARGO"));
     cargo
-        .args(["build", "--release", "--package", PACKAGE, "--target-dir"])
+        .args(["build", "--profile", PROFILE, "--package", PACKAGE, "--target-dir"])
         .arg(&target_directory)
         .current_dir(workspace);
     for guest in &GUESTS {
@@ -176,6 +178,6 @@ fn registry_indexes() -> Vec<PathBuf> {
 /// Only `cargo build -vv` shows it: as a warning it would come back with every build. `faultline inspect` tells it too.
 fn tell_size(guest: &Guest, file: &Path) {
     if let Ok(metadata) = fs::metadata(file) {
-        println!("{}: {} bytes ({}, release)", guest.name, metadata.len(), guest.target);
+        println!("{}: {} bytes ({}, {PROFILE})", guest.name, metadata.len(), guest.target);
     }
 }

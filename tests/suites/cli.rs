@@ -132,7 +132,7 @@ fn replay_colours_what_was_added_green() {
 
 #[test]
 fn replay_runs_another_plugin() {
-    let component = workspace().join("target/guests/wasm32-wasip2/release/faultline_component.wasm");
+    let component = workspace().join("target/guests/wasm32-wasip2/guest/faultline_component.wasm");
     let expected = faultline(&["replay"]).ends_with(0).stdout;
     let found = faultline(&["replay", "--plugin", &component.display().to_string()]).ends_with(0).stdout;
     assert_eq!(found, expected);
