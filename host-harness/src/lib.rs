@@ -20,6 +20,7 @@ pub mod plugin;
 pub mod report;
 pub mod scenario;
 pub mod selective;
+pub mod serve;
 pub mod signature;
 pub mod telemetry;
 pub mod time;

@@ -11,7 +11,8 @@ use std::cell::RefCell;
 
 use serde_json::{Map, Value};
 
-pub(crate) use read::{Read, choices, settings};
+pub use crate::{choices, settings};
+pub use read::Read;
 
 use crate::limits;
 use crate::text;
@@ -29,13 +30,13 @@ pub struct Fault {
 
 /// The faults of one document, at most [`limits::CONFIG_ERRORS_MAX`].
 #[derive(Debug, Default)]
-pub(crate) struct Faults {
+pub struct Faults {
     noted: RefCell<Vec<Fault>>,
 }
 
 /// A value of the document and where it stands.
 #[derive(Clone, Debug)]
-pub(crate) struct Place<'a> {
+pub struct Place<'a> {
     value: &'a Value,
     pointer: String,
     faults: &'a Faults,
@@ -43,18 +44,19 @@ pub(crate) struct Place<'a> {
 
 /// A place that holds an object, and whose keys are all known.
 #[derive(Clone, Debug)]
-pub(crate) struct Object<'a> {
+pub struct Object<'a> {
     place: Place<'a>,
     members: &'a Map<String, Value>,
 }
 
 /// The place of `part` below `pointer`.
-pub(crate) fn join(pointer: &str, part: &str) -> String {
+#[must_use]
+pub fn join(pointer: &str, part: &str) -> String {
     format!("{pointer}/{}", part.replace('~', "~0").replace('/', "~1"))
 }
 
 /// The name most like `given`, if any is like it at all.
-pub(crate) fn nearest<'a>(given: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(given: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     names
         .map(|name| (strsim::jaro_winkler(&given.to_lowercase(), &name.to_lowercase()), name))
         .filter(|(likeness, _)| *likeness > 0.75)
@@ -86,7 +88,8 @@ fn describe(value: &Value) -> String {
 
 impl Fault {
     /// A fault of the whole document.
-    pub(crate) fn whole(message: String) -> Self {
+    #[must_use]
+    pub fn whole(message: String) -> Self {
         Self { pointer: String::new(), message, hint: None }
     }
 }
@@ -94,7 +97,8 @@ impl Fault {
 // === impl Faults ===
 
 impl Faults {
-    pub(crate) fn note(&self, fault: Fault) {
+    /// Adds one; beyond the limit it is dropped.
+    pub fn note(&self, fault: Fault) {
         let mut noted = self.noted.borrow_mut();
         if noted.len() < limits::CONFIG_ERRORS_MAX {
             noted.push(fault);
@@ -102,17 +106,20 @@ impl Faults {
     }
 
     /// Whether what stands at `pointer`, or something that it is part of, is a fault.
-    pub(crate) fn has_at_or_above(&self, pointer: &str) -> bool {
+    #[must_use]
+    pub fn has_at_or_above(&self, pointer: &str) -> bool {
         self.noted.borrow().iter().any(|fault| is_at_or_below(pointer, &fault.pointer))
     }
 
     /// Whether what stands at `pointer`, or any part of it, is a fault.
-    pub(crate) fn has_at_or_below(&self, pointer: &str) -> bool {
+    #[must_use]
+    pub fn has_at_or_below(&self, pointer: &str) -> bool {
         self.noted.borrow().iter().any(|fault| is_at_or_below(&fault.pointer, pointer))
     }
 
     /// In the order of reading.
-    pub(crate) fn into_inner(self) -> Vec<Fault> {
+    #[must_use]
+    pub fn into_inner(self) -> Vec<Fault> {
         self.noted.into_inner()
     }
 }
@@ -124,12 +131,22 @@ fn is_at_or_below(pointer: &str, other: &str) -> bool {
 // === impl Place ===
 
 impl<'a> Place<'a> {
-    pub(crate) fn root(value: &'a Value, faults: &'a Faults) -> Self {
+    /// The whole document.
+    #[must_use]
+    pub fn root(value: &'a Value, faults: &'a Faults) -> Self {
         Self { value, pointer: String::new(), faults }
     }
 
-    pub(crate) fn value(&self) -> &'a Value {
+    /// What stands here.
+    #[must_use]
+    pub fn value(&self) -> &'a Value {
         self.value
+    }
+
+    /// The place of a part of what stands here.
+    #[must_use]
+    pub fn member(&self, key: &str, value: &'a Value) -> Self {
+        self.below(key, value)
     }
 
     #[inline(never)]
@@ -140,20 +157,27 @@ impl<'a> Place<'a> {
     #[inline(never)]
     fn fault(&self, message: String, hint: Option<String>) {
         // A fault is printed and logged: none of what stands where secrets do is quoted.
-        let secret = self.pointer.split('/').any(|part| part == "secrets" || part == "tokens");
-        let message = if secret { "expected a list of strings".to_owned() } else { message };
+        let is_below = |name: &str| self.pointer.split('/').any(|part| part == name);
+        let message = if is_below("secrets") || is_below("tokens") {
+            "expected a list of strings".to_owned()
+        } else if is_below("headers") {
+            "expected a string".to_owned()
+        } else {
+            message
+        };
         self.faults.note(Fault { pointer: self.pointer.clone(), message, hint });
     }
 
     /// Notes that something else stands here than `expected`, such as "a string".
     #[inline(never)]
-    pub(crate) fn wrong(&self, expected: &str) {
+    pub fn wrong(&self, expected: &str) {
         self.fault(format!("expected {expected}, found {}", describe(self.value)), None);
     }
 
     /// The text that stands here.
     #[inline(never)]
-    pub(crate) fn text(&self) -> Option<&'a str> {
+    #[must_use]
+    pub fn text(&self) -> Option<&'a str> {
         let text = self.value.as_str();
         if text.is_none() {
             self.wrong("a string");
@@ -162,12 +186,13 @@ impl<'a> Place<'a> {
     }
 
     /// A text that `read` makes something of; its errors are whole sentences.
-    pub(crate) fn parse<T>(&self, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+    pub fn parse<T>(&self, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         read(self.text()?).map_err(|message| self.fault(message, None)).ok()
     }
 
     /// One of several words.
-    pub(crate) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
+    #[must_use]
+    pub fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
         let given = self.value.as_str();
         let chosen = choices.iter().find(|(name, _)| Some(*name) == given);
         if chosen.is_none() {
@@ -188,7 +213,8 @@ impl<'a> Place<'a> {
 
     /// An object with no other keys than `keys`.
     #[inline(never)]
-    pub(crate) fn object(&self, keys: &[&str]) -> Option<Object<'a>> {
+    #[must_use]
+    pub fn object(&self, keys: &[&str]) -> Option<Object<'a>> {
         let Some(members) = self.value.as_object() else {
             self.wrong("an object");
             return None;
@@ -213,12 +239,14 @@ impl<'a> Object<'a> {
     }
 
     /// What stands under `key`; nothing when it is absent or cannot be read.
-    pub(crate) fn get<T: Read>(&self, key: &str) -> Option<T> {
+    #[must_use]
+    pub fn get<T: Read>(&self, key: &str) -> Option<T> {
         T::read(&self.member(key)?)
     }
 
     /// The same for a key that must be there.
-    pub(crate) fn required<T: Read>(&self, key: &str) -> Option<T> {
+    #[must_use]
+    pub fn required<T: Read>(&self, key: &str) -> Option<T> {
         if !self.members.contains_key(key) {
             self.place.fault(format!("missing field `{key}`"), None);
         }
@@ -226,7 +254,7 @@ impl<'a> Object<'a> {
     }
 
     /// Replaces a default by what stands under `key`, if anything does.
-    pub(crate) fn set<T: Read>(&self, key: &str, setting: &mut T) {
+    pub fn set<T: Read>(&self, key: &str, setting: &mut T) {
         if let Some(value) = self.get(key) {
             *setting = value;
         }

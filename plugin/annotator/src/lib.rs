@@ -20,7 +20,7 @@ mod authentic;
 pub mod config;
 pub mod counters;
 pub mod digest;
-mod document;
+pub mod document;
 pub mod entry;
 mod fields;
 pub mod gaps;

@@ -7,12 +7,13 @@ use serde_json::Value;
 use super::Place;
 
 /// Something that stands in a document.
-pub(crate) trait Read: Sized {
+pub trait Read: Sized {
     /// `None` when something else stands there; what is wrong is noted then.
     fn read(at: &Place<'_>) -> Option<Self>;
 }
 
-/// Reads structs whose settings all have defaults, from objects of which no key is unknown.
+/// Makes structs readable whose settings all have defaults, from objects of which no key is unknown.
+#[macro_export]
 macro_rules! settings {
     ($($name:ident { $($key:literal => $field:ident),+ $(,)? })+) => {$(
         impl $crate::document::Read for $name {
@@ -25,9 +26,9 @@ macro_rules! settings {
         }
     )+};
 }
-pub(crate) use settings;
 
-/// Reads enums from words.
+/// Makes enums readable from words.
+#[macro_export]
 macro_rules! choices {
     ($($name:ident { $($word:literal => $case:ident),+ $(,)? })+) => {$(
         impl $crate::document::Read for $name {
@@ -37,7 +38,6 @@ macro_rules! choices {
         }
     )+};
 }
-pub(crate) use choices;
 
 // === impl Read ===
 

@@ -1,0 +1,3 @@
+//! `faultline serve`.
+
+pub mod config;
