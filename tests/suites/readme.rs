@@ -1,8 +1,14 @@
 //! What the README says is so.
 
+#[path = "../benches/hop/report/mod.rs"]
+#[allow(dead_code, reason = "the suite reads a run and makes none")]
+mod hop_report;
 #[path = "../benches/hot_path/report/mod.rs"]
 #[allow(dead_code, reason = "the suite reads a run and makes none")]
 mod report;
+#[path = "../benches/shared.rs"]
+#[allow(dead_code, reason = "the suite asks for no machine and no date")]
+mod shared;
 mod support;
 
 use std::path::{Path, PathBuf};
@@ -125,5 +131,38 @@ fn the_figures_are_those_of_one_run() {
     let placed = report.place_in(&readme).expect("the README has a place for the figures");
     if let Some(difference) = difference(&placed, &readme) {
         panic!("the figures in the README are not those of docs/hot_path.json:\n{difference}");
+    }
+}
+
+/// Scenario: the same for the hop, which may not have been measured yet.
+/// Guarantees: the README and the page show the run that is kept, or say that there is none.
+#[test]
+fn the_figures_of_the_hop_are_those_of_the_run_that_is_kept() {
+    let kept = root().join("docs/hop.json");
+    let report: hop_report::Report = if kept.exists() {
+        serde_json::from_str(&read("docs/hop.json")).expect("the run can be read")
+    } else {
+        hop_report::Report::default()
+    };
+    if is_blessing() {
+        if kept.exists() {
+            report.write(&root().join("docs")).expect("the report can be written");
+        }
+        report.place_in_readme(&root()).expect("the README has a place for the figures");
+    }
+    if kept.exists() {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        report.write(folder.path()).expect("the report can be written");
+        for name in ["hop.json", "hop.md"] {
+            let shown = std::fs::read_to_string(folder.path().join(name)).expect("it was written");
+            if let Some(difference) = difference(&shown, &read(&format!("docs/{name}"))) {
+                panic!("docs/{name} is not of the run in hop.json:\n{difference}");
+            }
+        }
+    }
+    let readme = read("README.md");
+    let placed = report.place_in(&readme).expect("the README has a place for the figures");
+    if let Some(difference) = difference(&placed, &readme) {
+        panic!("the figures of the hop in the README are not those of docs/hop.json:\n{difference}");
     }
 }

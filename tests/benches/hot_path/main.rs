@@ -11,6 +11,8 @@
 mod core_host;
 #[path = "../../suites/native.rs"]
 mod native;
+#[path = "../shared.rs"]
+mod shared;
 
 mod builds;
 mod case;

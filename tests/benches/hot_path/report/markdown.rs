@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{GuestCost, Report, Row, Startup};
+use crate::shared::figure;
 
 /// The columns of the README.
 const EXCERPT: [(&str, &str, &str); 5] = [
@@ -104,15 +105,5 @@ impl Row {
         }
         let fraction = self.micros("prost", None) / self.micros(build, Some(way));
         format!("{}× · 1/{}", figure(copies), figure(fraction))
-    }
-}
-
-/// Two or three digits that count.
-pub(super) fn figure(value: f64) -> String {
-    match value {
-        value if value >= 10.0 => format!("{value:.0}"),
-        value if value >= 1.0 => format!("{value:.1}"),
-        value if value >= 0.1 => format!("{value:.2}"),
-        value => format!("{value:.3}"),
     }
 }

@@ -8,8 +8,9 @@ use std::path::Path;
 use std::time::Duration;
 use std::{fs, io};
 
-use anyhow::Context;
 use serde::{Deserialize, Serialize};
+
+use crate::shared;
 
 /// One run.
 #[derive(Debug, Serialize, Deserialize)]
@@ -77,15 +78,7 @@ const END: &str = "<!-- figures of `BLESS=1 cargo bench`: end -->\n";
 
 impl Report {
     pub(crate) fn of_this_machine(startup: Startup) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let cpu = fs::read_to_string("/proc/cpuinfo").ok().and_then(|info| {
-            let line = info.lines().find(|line| line.starts_with("model name"))?;
-            Some(line.split_once(':')?.1.trim().to_owned())
-        });
-        let cpu = cpu.unwrap_or_else(|| std::env::consts::ARCH.to_owned());
-        let machine = format!("{cores} cores of {cpu}, {}", std::env::consts::OS);
-        let date = jiff::Zoned::now().date().to_string();
-        Self { date, machine, startup, rows: Vec::new() }
+        Self { date: shared::today(), machine: shared::machine(), startup, rows: Vec::new() }
     }
 
     /// The lines that stand behind the table.
@@ -112,9 +105,7 @@ impl Report {
     /// # Errors
     /// When the README has no place for it.
     pub(crate) fn place_in(&self, readme: &str) -> anyhow::Result<String> {
-        let (before, rest) = readme.split_once(BEGIN).context("the README has no line that begins the figures")?;
-        let (_, after) = rest.split_once(END).context("the README has no line that ends the figures")?;
-        Ok(format!("{before}{BEGIN}{}{END}{after}", self.excerpt()))
+        shared::place_between(readme, BEGIN, END, &self.excerpt())
     }
 
     fn row(&self, signal: &str, items: usize, situation: &str) -> Option<&Row> {
