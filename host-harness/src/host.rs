@@ -103,7 +103,7 @@ impl<'build, J: Journal> Host<'build, J> {
         let instance = format!("{}-{}", self.name, self.instances);
         let warnings = self.plugin.configure(&self.config, &instance)?.map_err(SetupError::Config)?;
         self.set_aside.clear();
-        for entries in self.journal.entries().chunks(MERGED_AT_ONCE) {
+        for entries in self.journal.entries()?.chunks(MERGED_AT_ONCE) {
             let merged = self.plugin.merge(entries, now)?;
             let merged = merged.map_err(|reason| anyhow!("the plugin does not take the committed state: {reason}"))?;
             self.set_aside.extend(merged.set_aside);
@@ -193,7 +193,7 @@ impl<'build, J: Journal> Host<'build, J> {
             return Ok(());
         }
         let state = self.state(Extent::All, now)?;
-        if self.journal.entries().len() >= SLACK * state.len().max(1) {
+        if self.journal.entries()?.len() >= SLACK * state.len().max(1) {
             self.journal.replace(&state)?;
         }
         Ok(())
@@ -313,11 +313,13 @@ impl<'build, J: Journal> Host<'build, J> {
     }
 
     /// The same with a copy of the journal in memory: what is committed from now on is not kept.
-    #[must_use]
-    pub fn detached(self) -> Host<'build, MemoryJournal> {
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn detached(self) -> anyhow::Result<Host<'build, MemoryJournal>> {
         let Self { build, plugin, journal, config, name, instances, past, set_aside } = self;
-        let journal = MemoryJournal::of(&journal.entries());
-        Host { build, plugin, journal, config, name, instances, past, set_aside }
+        let journal = MemoryJournal::of(&journal.entries()?);
+        Ok(Host { build, plugin, journal, config, name, instances, past, set_aside })
     }
 
     /// The journal, to change how it behaves.

@@ -151,7 +151,7 @@ fn a_long_journal_is_merged_within_the_limits_and_compacted() {
     let state = host.state(Extent::All, NOW).unwrap();
     assert_eq!(state.len(), 10_000, "of each delivery the last is kept");
     host.compact(NOW).unwrap();
-    assert_eq!(host.journal().entries(), state);
+    assert_eq!(host.journal().entries().unwrap(), state);
     host.restart(NOW).unwrap();
     assert_eq!(host.state(Extent::All, NOW).unwrap(), state);
 }

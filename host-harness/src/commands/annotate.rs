@@ -78,7 +78,7 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<Ending>
     let at = arguments.at.unwrap_or_else(now);
     let build = arguments.plugin.build()?;
     // Only read, even with webhooks: these go to a copy in memory.
-    let mut host = arguments.config.open(&build, &config, false, at)?.detached();
+    let mut host = arguments.config.open(&build, &config, false, at)?.detached()?;
     for (source, path) in &arguments.webhooks {
         let body = read_input(path)?;
         let headers = signature::sign(config.root(), source, None, &body)?;

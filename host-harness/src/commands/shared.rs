@@ -13,7 +13,7 @@ use crate::config_file::{ConfigFile, Rejected};
 use crate::diagnostics::{Diagnostic, Severity};
 use crate::guest::{Cache, EMBEDDED, GuestBuild, Limits};
 use crate::host::{Host, SetupError};
-use crate::journal::{Journal, MemoryJournal, StateFile};
+use crate::journal::{Journal, MemoryJournal, ReadOnlyJournal, StateFile};
 use crate::plugin::Build;
 use crate::scenario::{Player, Scenario};
 use crate::time::{Nanos, now, parse_time};
@@ -126,7 +126,7 @@ impl ConfigArguments {
         let journal: Box<dyn Journal> = match &self.state {
             None => Box::<MemoryJournal>::default(),
             Some(path) if write => Box::new(StateFile::open_to_write(path)?),
-            Some(path) => Box::new(StateFile::open(path)?),
+            Some(path) => Box::new(ReadOnlyJournal::open(path)?),
         };
         // What is committed was received until now, whatever time is asked about.
         let merged_at = at.max(now());

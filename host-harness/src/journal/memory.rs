@@ -2,14 +2,14 @@
 
 use anyhow::bail;
 
-use super::{Entries, Journal};
+use super::{Content, Journal};
 use crate::plugin::Entry;
 
 /// Keeps entries in memory.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryJournal {
-    entries: Entries,
-    /// While set, every commit fails, as when a disk is full.
+    content: Content,
+    /// While set, every change fails, as when a disk is full.
     pub failing: bool,
 }
 
@@ -20,29 +20,41 @@ impl MemoryJournal {
     #[must_use]
     pub fn of(entries: &[Entry]) -> Self {
         let mut journal = Self::default();
-        journal.entries.put(entries);
+        journal.content.put(entries);
         journal
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut Content)) -> anyhow::Result<()> {
+        if self.failing {
+            bail!("the journal does not take entries at the moment");
+        }
+        change(&mut self.content);
+        Ok(())
     }
 }
 
 impl Journal for MemoryJournal {
     fn commit(&mut self, entries: &[Entry]) -> anyhow::Result<()> {
-        if self.failing {
-            bail!("the journal does not take entries at the moment");
-        }
-        self.entries.put(entries);
-        Ok(())
+        self.change(|content| content.put(entries))
     }
 
-    fn entries(&self) -> Vec<Entry> {
-        self.entries.to_vec()
+    fn entries(&self) -> anyhow::Result<Vec<Entry>> {
+        Ok(self.content.to_entries())
     }
 
     fn replace(&mut self, entries: &[Entry]) -> anyhow::Result<()> {
-        if self.failing {
-            bail!("the journal does not take entries at the moment");
-        }
-        *self = Self::of(entries);
-        Ok(())
+        self.change(|content| content.replace(entries))
+    }
+
+    fn note(&self, name: &str) -> anyhow::Result<Option<Vec<u8>>> {
+        Ok(self.content.notes.get(name).cloned())
+    }
+
+    fn set_note(&mut self, name: &str, note: Option<&[u8]>) -> anyhow::Result<()> {
+        self.change(|content| content.set_note(name, note))
+    }
+
+    fn notes(&self) -> anyhow::Result<Vec<String>> {
+        Ok(self.content.names())
     }
 }

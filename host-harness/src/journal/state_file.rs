@@ -7,10 +7,12 @@
 //!   "entries": [
 //!     { "key": "…", "text": "the entry's bytes, where they are text" },
 //!     { "key": "…", "hex": "00ff" }
-//!   ]
+//!   ],
+//!   "notes": [ { "key": "the note's name", "text": "…" } ]
 //! }
 //! ```
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -18,7 +20,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
-use super::{Entries, Journal};
+use super::read_only::is_redb;
+use super::{Content, Journal};
+use crate::cli::Hint;
 use crate::hex;
 use crate::plugin::Entry;
 
@@ -26,13 +30,13 @@ const FORMAT: &str = "faultline-state";
 /// Raised when a file of this version can no longer be read by an older command.
 const VERSION: u32 = 1;
 
-/// Keeps entries in a file. While it is open for writing, others who want to write wait.
+/// Keeps entries in a file. While it is open, others who want to write wait.
 #[derive(Debug)]
 pub struct StateFile {
     path: PathBuf,
-    entries: Entries,
-    /// Held for as long as this lives; `None` when the file was opened only to be read.
-    lock: Option<File>,
+    content: Content,
+    /// Held for as long as this lives.
+    _lock: File,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -41,9 +45,11 @@ struct Document {
     format: String,
     version: u32,
     entries: Vec<Line>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<Line>,
 }
 
-/// One entry; exactly one of `text` and `hex` is there.
+/// One entry or note; exactly one of `text` and `hex` is there.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Line {
@@ -65,21 +71,19 @@ struct Preamble {
 // === impl StateFile ===
 
 impl StateFile {
-    /// Reads a file to look at it. It must exist: a mistyped name should not look like an empty state.
-    ///
-    /// # Errors
-    /// When the file cannot be read or is not a state file of a known version.
-    pub fn open(path: &Path) -> anyhow::Result<Self> {
-        let text = fs::read_to_string(path).with_context(|| format!("cannot read the state {}", path.display()))?;
-        Ok(Self { path: path.to_owned(), entries: parse(&text, path)?, lock: None })
-    }
-
     /// Opens a file to write it; one that does not exist is an empty state. Waits until no one else has it open for
     /// writing, or two webhooks at the same time would take one another's entries away.
     ///
     /// # Errors
-    /// When the file cannot be read or is not a state file of a known version, or its folder cannot be written.
+    /// When the file cannot be read or is not a state file of a known version (the journal of a server is none), or its
+    /// folder cannot be written.
     pub fn open_to_write(path: &Path) -> anyhow::Result<Self> {
+        if is_redb(path).with_context(|| format!("cannot read the state {}", path.display()))? {
+            return Err(Hint::error(
+                format!("{} is the journal of a server, which commands only read", path.display()),
+                "name another file; or send the webhook to the server",
+            ));
+        }
         let lock_path = lock_path(path);
         let lock = File::options()
             .create(true)
@@ -88,42 +92,54 @@ impl StateFile {
             .open(&lock_path)
             .with_context(|| format!("cannot make {}, which guards the state", lock_path.display()))?;
         lock.lock().with_context(|| format!("cannot lock {}", lock_path.display()))?;
-        let entries = match fs::read_to_string(path) {
+        let content = match fs::read_to_string(path) {
             Ok(text) => parse(&text, path)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Entries::default(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Content::default(),
             Err(error) => return Err(error).with_context(|| format!("cannot read the state {}", path.display())),
         };
-        Ok(Self { path: path.to_owned(), entries, lock: Some(lock) })
+        Ok(Self { path: path.to_owned(), content, _lock: lock })
     }
-}
 
-impl StateFile {
-    fn keep(&mut self, entries: Entries) -> anyhow::Result<()> {
-        if self.lock.is_none() {
-            bail!("the state {} was opened only to be read", self.path.display());
-        }
-        write(&self.path, &entries).with_context(|| format!("cannot write the state {}", self.path.display()))?;
-        self.entries = entries;
+    /// Keeps what `change` makes of the content.
+    fn change(&mut self, change: impl FnOnce(&mut Content)) -> anyhow::Result<()> {
+        let mut after = self.content.clone();
+        change(&mut after);
+        write(&self.path, &after).with_context(|| format!("cannot write the state {}", self.path.display()))?;
+        self.content = after;
         Ok(())
     }
 }
 
 impl Journal for StateFile {
     fn commit(&mut self, entries: &[Entry]) -> anyhow::Result<()> {
-        let mut after = self.entries.clone();
-        after.put(entries);
-        self.keep(after)
+        self.change(|content| content.put(entries))
     }
 
-    fn entries(&self) -> Vec<Entry> {
-        self.entries.to_vec()
+    fn entries(&self) -> anyhow::Result<Vec<Entry>> {
+        Ok(self.content.to_entries())
     }
 
     fn replace(&mut self, entries: &[Entry]) -> anyhow::Result<()> {
-        let mut after = Entries::default();
-        after.put(entries);
-        self.keep(after)
+        self.change(|content| content.replace(entries))
     }
+
+    fn note(&self, name: &str) -> anyhow::Result<Option<Vec<u8>>> {
+        Ok(self.content.notes.get(name).cloned())
+    }
+
+    fn set_note(&mut self, name: &str, note: Option<&[u8]>) -> anyhow::Result<()> {
+        self.change(|content| content.set_note(name, note))
+    }
+
+    fn notes(&self) -> anyhow::Result<Vec<String>> {
+        Ok(self.content.names())
+    }
+}
+
+/// What is in a file, to look at it.
+pub(super) fn read(path: &Path) -> anyhow::Result<Content> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read the state {}", path.display()))?;
+    parse(&text, path)
 }
 
 /// Beside the file and not the file itself: that one is replaced, and a lock on it would stay with its old content.
@@ -133,7 +149,7 @@ fn lock_path(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-fn parse(text: &str, path: &Path) -> anyhow::Result<Entries> {
+fn parse(text: &str, path: &Path) -> anyhow::Result<Content> {
     let what = || format!("{} is not a state that faultline wrote", path.display());
     let preamble: Preamble = serde_json::from_str(text).with_context(what)?;
     if preamble.format.as_deref() != Some(FORMAT) {
@@ -147,22 +163,22 @@ fn parse(text: &str, path: &Path) -> anyhow::Result<Entries> {
         None => bail!("{}: it has no `version`", what()),
     }
     let document: Document = serde_json::from_str(text).with_context(what)?;
-    let mut entries = Entries::default();
-    for line in document.entries {
-        let bytes = match (line.text, line.hex) {
-            (Some(text), None) => text.into_bytes(),
-            (None, Some(text)) => hex::decode(&text).with_context(|| format!("{}: entry {:?}", what(), line.key))?,
-            _ => bail!("{}: entry {:?} needs either `text` or `hex`", what(), line.key),
+    let read = |lines: Vec<Line>| {
+        let read = |line: Line| {
+            let bytes = line.bytes().with_context(|| format!("{}: entry {:?}", what(), line.key))?;
+            Ok((line.key, bytes))
         };
-        entries.0.insert(line.key, bytes);
-    }
-    Ok(entries)
+        lines.into_iter().map(read).collect::<anyhow::Result<_>>()
+    };
+    Ok(Content { entries: read(document.entries)?, notes: read(document.notes)? })
 }
 
 /// Writes a file beside the old one and renames it: whoever reads sees the old state or the new one, even after a crash.
-fn write(path: &Path, entries: &Entries) -> anyhow::Result<()> {
-    let lines = entries.0.iter().map(|(key, bytes)| Line::new(key, bytes)).collect();
-    let document = Document { format: FORMAT.to_owned(), version: VERSION, entries: lines };
+fn write(path: &Path, content: &Content) -> anyhow::Result<()> {
+    let lines = |of: &BTreeMap<String, Vec<u8>>| of.iter().map(|(key, bytes)| Line::new(key, bytes)).collect();
+    let Content { entries, notes } = content;
+    let document =
+        Document { format: FORMAT.to_owned(), version: VERSION, entries: lines(entries), notes: lines(notes) };
     let mut text = serde_json::to_vec_pretty(&document)?;
     text.push(b'\n');
 
@@ -186,6 +202,14 @@ impl Line {
         let hex = text.is_none().then(|| hex::encode(bytes));
         Self { key: key.to_owned(), text, hex }
     }
+
+    fn bytes(&self) -> anyhow::Result<Vec<u8>> {
+        match (&self.text, &self.hex) {
+            (Some(text), None) => Ok(text.clone().into_bytes()),
+            (None, Some(text)) => Ok(hex::decode(text)?),
+            _ => bail!("it needs either `text` or `hex`"),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -202,16 +226,22 @@ mod tests {
         let path = folder.path().join("state.json");
         let entries =
             [entry("a", br#"{"b":1.50,"a":"\u00e9"}"#), entry("b", b"\x00\xff"), entry("c", b" {} "), entry("d", b"")];
-        StateFile::open_to_write(&path).unwrap().commit(&entries).unwrap();
-        assert_eq!(StateFile::open(&path).unwrap().entries(), entries);
+        let mut journal = StateFile::open_to_write(&path).unwrap();
+        journal.commit(&entries).unwrap();
+        journal.set_note("switch", Some(b"on")).unwrap();
+        journal.set_note("gone", Some(b"\xff")).unwrap();
+        journal.set_note("gone", None).unwrap();
+        let content = read(&path).unwrap();
+        assert_eq!(content.to_entries(), entries);
+        assert_eq!(content.notes, BTreeMap::from([("switch".to_owned(), b"on".to_vec())]));
     }
 
     #[test]
     fn a_file_that_does_not_exist_is_empty_only_for_those_who_write() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.json");
-        assert!(StateFile::open(&path).is_err());
-        assert!(StateFile::open_to_write(&path).unwrap().entries().is_empty());
+        assert!(read(&path).is_err());
+        assert!(StateFile::open_to_write(&path).unwrap().entries().unwrap().is_empty());
     }
 
     #[test]
@@ -222,9 +252,9 @@ mod tests {
         journal.commit(&[entry("a", b"1")]).unwrap();
         journal.path = folder.path().join("missing").join("state.json");
         assert!(journal.commit(&[entry("b", b"2")]).is_err());
-        assert_eq!(journal.entries(), [entry("a", b"1")]);
+        assert_eq!(journal.entries().unwrap(), [entry("a", b"1")]);
         drop(journal);
-        assert_eq!(StateFile::open(&path).unwrap().entries(), [entry("a", b"1")]);
+        assert_eq!(read(&path).unwrap().to_entries(), [entry("a", b"1")]);
     }
 
     #[test]
@@ -236,7 +266,7 @@ mod tests {
         check("hello", "not a state that faultline wrote");
         check("{}", "\"format\": \"faultline-state\"");
         check(r#"{"format":"faultline-state","version":2,"entries":[]}"#, "has version 2");
-        check(r#"{"format":"faultline-state","version":1,"entries":[{"key":"a"}]}"#, "entry \"a\" needs");
+        check(r#"{"format":"faultline-state","version":1,"entries":[{"key":"a"}]}"#, "needs either `text` or `hex`");
         check(r#"{"format":"faultline-state","version":1,"entries":[{"key":"a","hex":"0g"}]}"#, "entry \"a\"");
     }
 }

@@ -91,7 +91,7 @@ impl<'build, 'scenario> Player<'build, 'scenario> {
             }
             Action::Restart => {
                 self.host.restart(now)?;
-                Occurrence::Restart { entries: self.host.journal().entries().len() }
+                Occurrence::Restart { entries: self.host.journal().entries()?.len() }
             }
         };
         let incidents = self.host.open(now)?;
