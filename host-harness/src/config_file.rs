@@ -11,7 +11,10 @@ use crate::diagnostics::{Diagnostic, Severity};
 use crate::plugin::ConfigError;
 use crate::yaml::{self, Key, Node, Place, Value};
 
+mod references;
 mod secrets;
+
+use references::{References, Resolver, Unresolved};
 
 /// More than any configuration that the plugin takes, as JSON at most 4 MiB.
 const BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -23,15 +26,19 @@ pub struct ConfigFile {
     path: PathBuf,
     text: String,
     root: Node,
+    references: References,
 }
 
 /// A file that is no configuration, before the plugin saw it.
 #[derive(Clone, Debug)]
 pub struct Rejected {
-    /// What is wrong with it as YAML: the first mistake in the syntax, or all keys that are given twice.
+    /// What is wrong with it as YAML: the first mistake in the syntax, or all keys that are given twice and all references
+    /// that lead nowhere.
     pub diagnostics: Vec<Diagnostic>,
     /// The text to show them in, without secrets.
     pub text: String,
+    /// See [`ConfigFile::files`].
+    pub files: Vec<PathBuf>,
 }
 
 // === impl ConfigFile ===
@@ -45,8 +52,8 @@ impl ConfigFile {
         Ok(Self::parse(path, &read_text(path)?))
     }
 
-    /// Reads a file in which keys may be given twice, to find what else is wrong with it: see
-    /// [`Self::keys_given_twice`].
+    /// Reads a file in which keys may be given twice and references lead nowhere, to find what else is wrong with it: see
+    /// [`Self::faults`].
     ///
     /// # Errors
     /// Those of [`Self::read`].
@@ -54,19 +61,27 @@ impl ConfigFile {
         Ok(Self::parse_leniently(path, &read_text(path)?))
     }
 
-    /// Reads a text; `path` is only shown.
+    /// Reads a text; `path` is shown, and its folder is where relative paths of `${file:…}` begin.
     ///
     /// # Errors
-    /// What is wrong with it as YAML.
+    /// What is wrong with it as YAML, and references that lead nowhere.
     pub fn parse(path: &Path, text: &str) -> Result<Self, Rejected> {
         let file = Self::parse_leniently(path, text)?;
-        let diagnostics = file.keys_given_twice();
-        if diagnostics.is_empty() { Ok(file) } else { Err(Rejected { diagnostics, text: file.text }) }
+        let diagnostics = file.faults();
+        if diagnostics.is_empty() {
+            return Ok(file);
+        }
+        Err(Rejected { diagnostics, text: file.text, files: file.references.files })
     }
 
     fn parse_leniently(path: &Path, text: &str) -> Result<Self, Rejected> {
         match yaml::parse(text) {
-            Ok(root) => Ok(Self { path: path.to_owned(), text: secrets::mask(text, &root), root }),
+            Ok(mut root) => {
+                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+                let masked = secrets::mask(text, &root);
+                let references = Resolver { folder, variable: &references::variable }.resolve(&mut root, text);
+                Ok(Self { path: path.to_owned(), text: masked, root, references })
+            }
             Err(error) => {
                 let diagnostic = Diagnostic {
                     severity: Severity::Error,
@@ -77,16 +92,16 @@ impl ConfigFile {
                     place: error.place,
                     earlier: None,
                 };
-                Err(Rejected { diagnostics: vec![diagnostic], text: secrets::mask_lines(text) })
+                Err(Rejected { diagnostics: vec![diagnostic], text: secrets::mask_lines(text), files: Vec::new() })
             }
         }
     }
 
-    /// A fault for each key that its map had before, in the order of the file. Of such keys the last counts in all
-    /// else.
+    /// A fault for each key that its map had before, and for each reference that leads nowhere, in the order of the file.
+    /// Of such keys the last counts in all else; such references are left as they are written.
     #[must_use]
-    pub fn keys_given_twice(&self) -> Vec<Diagnostic> {
-        let mut found = Vec::new();
+    pub fn faults(&self) -> Vec<Diagnostic> {
+        let mut found: Vec<_> = self.references.faults.iter().map(|fault| self.leads_nowhere(fault)).collect();
         self.find_keys_given_twice(&self.root, "", &mut found);
         found.sort_by_key(|diagnostic| diagnostic.place.bytes.start);
         found
@@ -128,6 +143,25 @@ impl ConfigFile {
         }
     }
 
+    fn leads_nowhere(&self, fault: &Unresolved) -> Diagnostic {
+        Diagnostic {
+            severity: Severity::Error,
+            message: fault.message.clone(),
+            hint: fault.hint.clone(),
+            path: self.path.clone(),
+            pointer: fault.pointer.clone(),
+            place: fault.place.clone(),
+            earlier: None,
+        }
+    }
+
+    /// The files that `${file:…}` names, sorted, whether they could be read or not: when one of them changes, so does the
+    /// configuration. The file itself is not among them.
+    #[must_use]
+    pub fn files(&self) -> &[PathBuf] {
+        &self.references.files
+    }
+
     /// The configuration as the plugin reads it.
     #[must_use]
     pub fn to_json(&self) -> String {
@@ -152,15 +186,17 @@ impl ConfigFile {
         &self.path
     }
 
-    /// Turns faults, or warnings, of the plugin into diagnostics, in the order of the file.
+    /// Turns faults, or warnings, of the plugin into diagnostics, in the order of the file. What is said about a reference
+    /// that leads nowhere is left out: it is about the reference, not about what it should stand for.
     #[must_use]
     pub fn diagnostics(&self, severity: Severity, faults: &[ConfigError]) -> Vec<Diagnostic> {
         let mut diagnostics: Vec<_> = faults
             .iter()
+            .filter(|fault| !self.references.faults.iter().any(|unresolved| unresolved.pointer == fault.pointer))
             .map(|fault| Diagnostic {
                 severity,
-                message: secrets::redact(&fault.message, &self.root),
-                hint: fault.hint.as_deref().map(|hint| secrets::redact(hint, &self.root)),
+                message: self.redact(&fault.message, &fault.pointer),
+                hint: fault.hint.as_deref().map(|hint| self.redact(hint, &fault.pointer)),
                 path: self.path.clone(),
                 pointer: fault.pointer.clone(),
                 place: self.place(&fault.pointer, fault.message.starts_with("unknown field")),
@@ -169,6 +205,10 @@ impl ConfigFile {
             .collect();
         diagnostics.sort_by_key(|diagnostic| diagnostic.place.bytes.start);
         diagnostics
+    }
+
+    fn redact(&self, message: &str, pointer: &str) -> String {
+        secrets::redact(message, pointer, &self.root, &self.references)
     }
 
     /// The place that a JSON Pointer names: of the value, if it is a single one or the element of a list, else of its
@@ -266,6 +306,19 @@ services:
     fn what_is_missing_is_at_what_should_hold_it() {
         check("/sources/pager~1duty/secrets", "missing", (3, 3));
         check("/services/7", "missing", (6, 1));
+    }
+
+    #[test]
+    fn references_that_lead_nowhere_are_found_with_all_else() {
+        let text = "a: ${file:no/such}\nb: 1\nb: ${wrong}\n";
+        let rejected = ConfigFile::parse(Path::new("folder/x.yaml"), text).unwrap_err();
+        let places: Vec<_> = rejected.diagnostics.iter().map(|one| (one.place.line, one.pointer.as_str())).collect();
+        assert_eq!(places, [(1, "/a"), (3, "/b"), (3, "/b")]);
+        assert_eq!(rejected.files, [Path::new("folder/no/such")]);
+        let file = ConfigFile::parse_leniently(Path::new("x.yaml"), text).unwrap();
+        let fault = |pointer: &str| ConfigError { pointer: pointer.to_owned(), message: "m".to_owned(), hint: None };
+        let left: Vec<_> = file.diagnostics(Severity::Error, &[fault("/a"), fault("")]);
+        assert_eq!(left.len(), 1, "what the plugin makes of the text of a reference is nobody's concern");
     }
 
     #[test]

@@ -136,6 +136,17 @@ impl From<Spanned<Raw>> for Node {
 // === impl Value ===
 
 impl Value {
+    /// A single value as text, as it is shown; nothing for lists and maps.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        match self {
+            Self::Bool(value) => value.to_string(),
+            Self::Number(number) => number.to_string(),
+            Self::Text(text) => text.clone(),
+            Self::Null | Self::List(_) | Self::Map(_) => String::new(),
+        }
+    }
+
     /// What kind of value it is, for messages.
     #[must_use]
     pub fn kind(&self) -> &'static str {

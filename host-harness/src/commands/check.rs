@@ -75,11 +75,11 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<Ending>
 fn check(build: &dyn Build, path: &Path) -> anyhow::Result<Findings> {
     let file = match ConfigFile::read_leniently(path) {
         Ok(Ok(file)) => file,
-        Ok(Err(Rejected { diagnostics, text })) => return Ok(Findings { diagnostics, text }),
+        Ok(Err(Rejected { diagnostics, text, .. })) => return Ok(Findings { diagnostics, text }),
         Err(error) => return Ok(Findings { diagnostics: vec![unreadable(path, &error)], text: String::new() }),
     };
     let mut plugin = build.instantiate()?;
-    let mut diagnostics = file.keys_given_twice();
+    let mut diagnostics = file.faults();
     diagnostics.extend(match plugin.configure(&file.to_json(), "check")? {
         Ok(warnings) => file.diagnostics(Severity::Warning, &warnings),
         Err(faults) => file.diagnostics(Severity::Error, &faults),

@@ -109,7 +109,7 @@ impl ConfigArguments {
                 ));
             }
         };
-        ConfigFile::read(path)?.map_err(|Rejected { diagnostics, text }| refused(path, &text, &diagnostics))
+        ConfigFile::read(path)?.map_err(|Rejected { diagnostics, text, .. }| refused(path, &text, &diagnostics))
     }
 
     /// A plugin with this configuration and the state, which is opened to be written when `write` is set.

@@ -116,3 +116,46 @@ fn check_goes_on_behind_a_file_that_cannot_be_read() {
         assert!(one["line"].is_null() && one["column"].is_null(), "{one}");
     }
 }
+
+/// Scenario: values come from the environment and from files; some references lead nowhere, some values cannot be used.
+/// Guarantees: each is a fault with its place; no value from outside is shown.
+#[test]
+fn check_resolves_references_and_shows_nothing_of_them() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let path = folder.path().join("faultline.yaml");
+    fs::write(folder.path().join("secret"), "from-a-file\n").expect("can be written");
+    let check = |text: &str| {
+        fs::write(&path, text).expect("can be written");
+        let mut command = command(&["check", &path.display().to_string()]);
+        command.env("FAULTLINE_TEST_KIND", "letmein-kind").env("FAULTLINE_TEST_BYTES", "65536").env_remove("MISSING");
+        run(command, b"")
+    };
+    let good = "limits: { batch_bytes: \"${env:FAULTLINE_TEST_BYTES}\" }\n";
+    let text = check(good).ends_with(1).stdout;
+    assert!(text.contains("expected a whole number") && !text.contains("65536"), "quotes make a text: {text}");
+    let good = "limits:\n  batch_bytes: ${env:FAULTLINE_TEST_BYTES}\nmarking: ${env:MISSING:-off}\n\
+                sources:\n  a: { kind: pagerduty, secrets: ['${file:secret}'] }\n";
+    check(good).ends_with(0);
+
+    let ran = check(
+        "marking: ${env:MISSING}\nsources:\n  a:\n    kind: ${env:FAULTLINE_TEST_KIND}\n    secrets: ['${file:gone}']\n\
+         window:\n  grace: ${file:secret}\n",
+    )
+    .ends_with(1);
+    for expected in [
+        "there is no environment variable `MISSING`",
+        "faultline.yaml:1:10",
+        "unknown variant `***`, expected one of `pagerduty`",
+        "faultline.yaml:4:11",
+        "gone: No such file",
+        "faultline.yaml:5:15",
+        "`***` is not a duration",
+        "faultline.yaml:7:10",
+        "faultline.yaml: 4 faults",
+    ] {
+        assert!(ran.stdout.contains(expected), "{expected} is not in\n{}", ran.stdout);
+    }
+    for secret in ["letmein", "from-a-file"] {
+        assert!(!ran.stdout.contains(secret) && !ran.stderr.contains(secret), "{}", ran.stdout);
+    }
+}
