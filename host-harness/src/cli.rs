@@ -4,10 +4,10 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::clean;
-use crate::commands::{annotate, check, explain, gaps, incidents, inspect, receive, replay, sign};
+use crate::commands::{annotate, check, completions, explain, gaps, incidents, inspect, receive, replay, schema, sign};
 
 /// Bold, as cargo and rustc begin their messages.
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -59,6 +59,8 @@ enum Command {
     Gaps(gaps::Arguments),
     Inspect(inspect::Arguments),
     Sign(sign::Arguments),
+    Schema(schema::Arguments),
+    Completions(completions::Arguments),
 }
 
 /// How a command ended that did not fail.
@@ -114,6 +116,8 @@ fn run(command: Command) -> anyhow::Result<Ending> {
         Command::Gaps(arguments) => gaps::run(&arguments, &mut out),
         Command::Inspect(arguments) => inspect::run(&arguments, &mut out),
         Command::Sign(arguments) => sign::run(&arguments, &mut out),
+        Command::Schema(schema::Arguments {}) => schema::run(&mut out),
+        Command::Completions(arguments) => completions::run(&arguments, Arguments::command(), &mut out),
     }?;
     out.flush()?;
     Ok(ending)
@@ -166,7 +170,6 @@ impl std::error::Error for Hint {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_contradicts_itself_nowhere() {

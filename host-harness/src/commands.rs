@@ -2,11 +2,13 @@
 
 pub mod annotate;
 pub mod check;
+pub mod completions;
 pub mod explain;
 pub mod gaps;
 pub mod incidents;
 pub mod inspect;
 pub mod receive;
 pub mod replay;
+pub mod schema;
 pub mod shared;
 pub mod sign;

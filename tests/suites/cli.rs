@@ -2,6 +2,8 @@
 
 #[path = "cli/check.rs"]
 mod check;
+#[path = "cli/completions.rs"]
+mod completions;
 #[path = "cli/inspect.rs"]
 mod inspect;
 mod support;
