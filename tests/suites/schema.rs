@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use faultline::commands::schema::SCHEMA;
 use faultline::config_file::ConfigFile;
+use faultline::serve::config::{SECTION, ServeConfig};
 use faultline_annotator::config::Config;
 use serde_json::{Map, Value, json};
 use support::workspace;
@@ -52,10 +53,18 @@ fn forms(root: &Value, schema: &Value) -> Vec<Value> {
 
 /// What the reader has to say of a configuration: pointers and messages.
 fn faults(document: &Value) -> Vec<(String, String)> {
-    match Config::check(&document.to_string()) {
+    let mut of_plugin = document.clone();
+    let section = of_plugin.as_object_mut().and_then(|members| members.remove(SECTION));
+    let mut found = match Config::check(&of_plugin.to_string()) {
         Ok(_) => Vec::new(),
         Err(faults) => faults.into_iter().map(|fault| (fault.pointer, fault.message)).collect(),
+    };
+    if section.is_some()
+        && let Err(faults) = ServeConfig::check(document)
+    {
+        found.extend(faults.into_iter().map(|fault| (fault.pointer, fault.message)));
     }
+    found
 }
 
 /// The words in backticks behind "expected".
@@ -215,14 +224,23 @@ fn members(root: &Value, form: &Value, place: &Place, places: &mut usize) {
         let unknown =
             place.key("none-of-these", &beside).message(json!(1)).unwrap_or_else(|| panic!("{at}: any key is taken"));
         let listed: BTreeSet<String> = properties.keys().cloned().collect();
-        assert_eq!(listed, expected(&unknown), "{at}: keys");
+        let mut read = expected(&unknown);
+        if at.is_empty() {
+            // The section of the server is not for the plugin, which names the other keys.
+            read.insert(SECTION.to_owned());
+        }
+        assert_eq!(listed, read, "{at}: keys");
         for (key, schema) in properties {
             assert!(resolved(root, schema)["description"].is_string(), "{at}/{key} is not described");
             compare(root, schema, &place.key(key, &beside), places);
         }
-        let missing = faults(&place.with(json!({})));
         for key in beside.keys() {
-            let names_it = |(_, message): &(String, String)| message.contains(&format!("`{key}`"));
+            let mut without = beside.clone();
+            without.remove(key);
+            let missing = faults(&place.with(Value::Object(without)));
+            let names_it = |(pointer, message): &(String, String)| {
+                message.contains(&format!("`{key}`")) || *pointer == format!("{at}/{key}")
+            };
             assert!(missing.iter().any(names_it), "{at}: {key} is not required: {missing:?}");
         }
     } else if form["additionalProperties"].is_object() {
@@ -239,7 +257,7 @@ fn the_schema_has_the_keys_words_types_and_bounds_of_the_reader() {
     let mut places = 0;
     let forms = forms(&schema, &schema);
     members(&schema, &forms[0], &Place::default(), &mut places);
-    assert!(places > 60, "{places} places");
+    assert!(places > 120, "{places} places");
 }
 
 #[test]
@@ -255,10 +273,19 @@ fn defaults_in_the_schema_are_those_of_the_reader() {
         (!members.is_empty()).then_some(Value::Object(members))
     }
     let schema = schema();
-    let written = defaults(&schema, &schema).expect("there are defaults");
+    let mut written = defaults(&schema, &schema).expect("there are defaults");
+    let section = written.as_object_mut().and_then(|members| members.remove(SECTION)).expect("the server's");
     assert!(written.as_object().is_some_and(|members| members.len() > 8), "{written}");
     let read = |document: &Value| format!("{:?}", Config::check(&document.to_string()).expect("it is right").0);
     assert_eq!(read(&written), read(&json!({})));
+
+    assert!(section.as_object().is_some_and(|members| members.len() > 4), "{section}");
+    let read = |section: Value| {
+        let mut section = section;
+        section["forward"] = json!([{ "endpoint": "http://127.0.0.1:14317" }]);
+        format!("{:?}", ServeConfig::check(&json!({ SECTION: section })).expect("it is right").0)
+    };
+    assert_eq!(read(section), read(json!({})));
 }
 
 /// A configuration as JSON.
