@@ -4,13 +4,17 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use crate::config::{Secret, Source, SourceKind};
+use crate::config::{Encoding, Secret, Source, SourceKind};
 use crate::digest;
+use crate::names;
 use crate::webhook::Webhook;
 
-/// `v1=<hex>[,v1=<hex>…]`: HMAC-SHA256 over the body, keyed with the secret's text.
+/// Header and prefix of PagerDuty: `v1=<hex>[,v1=<hex>…]`.
 /// Source: PagerDuty developer documentation, "Verifying signatures".
-const PAGERDUTY_SIGNATURE: &str = "X-PagerDuty-Signature";
+const PAGERDUTY: (&str, &str) = ("X-PagerDuty-Signature", "v1=");
+/// Header and prefix of GitHub: `sha256=<hex>`. The header without `-256` is SHA-1.
+/// Source: GitHub documentation, "Validating webhook deliveries".
+const GITHUB: (&str, &str) = ("X-Hub-Signature-256", "sha256=");
 
 /// Why a webhook is not authentic; a counter's attribute, never part of a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,25 +47,40 @@ impl Rejection {
 /// Checks signature or token. With no secret configured nothing is authentic.
 pub(crate) fn check(source: &Source, webhook: &Webhook) -> Result<(), Rejection> {
     match source.kind {
-        Some(SourceKind::Pagerduty) => signed(&source.secrets, webhook),
-        Some(SourceKind::Alertmanager | SourceKind::Manual) => bearer(&source.tokens, webhook),
+        Some(SourceKind::Pagerduty) => signed(source, webhook, PAGERDUTY, Encoding::Hex),
+        Some(SourceKind::Github) => signed(source, webhook, GITHUB, Encoding::Hex),
+        Some(SourceKind::Generic) if !source.secrets.is_empty() => {
+            let (header, prefix, encoding) =
+                source.signature.as_ref().map_or((names::SIGNATURE, "", Encoding::Hex), |given| {
+                    (given.header.as_str(), given.prefix.as_str(), given.encoding)
+                });
+            signed(source, webhook, (header, prefix), encoding)
+        }
+        Some(SourceKind::Alertmanager | SourceKind::Manual | SourceKind::Generic) => bearer(&source.tokens, webhook),
         None => Err(Rejection::Mismatch),
     }
 }
 
-fn signed(secrets: &[Secret], webhook: &Webhook) -> Result<(), Rejection> {
+/// HMAC-SHA256 over the body, keyed with the secret's text; a header may have several, separated by commas.
+fn signed(
+    source: &Source,
+    webhook: &Webhook,
+    (header, prefix): (&str, &str),
+    encoding: Encoding,
+) -> Result<(), Rejection> {
+    let read = match encoding {
+        Encoding::Hex => digest::from_hexadecimal,
+        Encoding::Base64 => digest::from_base64,
+    };
     let mut offered = Vec::new();
     let mut rejection = Rejection::Missing;
-    for value in webhook.header(PAGERDUTY_SIGNATURE) {
+    for value in webhook.header(header) {
         let text = std::str::from_utf8(value).map_err(|_| Rejection::Malformed)?;
         for signature in text.split(',').map(str::trim).filter(|signature| !signature.is_empty()) {
-            match signature.split_once('=') {
-                Some(("v1", hexadecimal)) => match digest::from_hexadecimal(hexadecimal.trim()) {
-                    Some(bytes) => offered.push(bytes),
-                    None => rejection = Rejection::Malformed,
-                },
-                Some(_) => rejection = Rejection::UnknownVersion,
-                None => rejection = Rejection::Malformed,
+            match signature.strip_prefix(prefix).map(|digits| read(digits.trim())) {
+                Some(Some(bytes)) => offered.push(bytes),
+                None if signature.contains('=') => rejection = Rejection::UnknownVersion,
+                _ => rejection = Rejection::Malformed,
             }
         }
     }
@@ -69,7 +88,7 @@ fn signed(secrets: &[Secret], webhook: &Webhook) -> Result<(), Rejection> {
         return Err(rejection);
     }
     // All pairs are compared, so that the time taken does not tell which one fits.
-    let fits = secrets.iter().filter(|secret| !secret.expose().is_empty()).fold(0_u8, |fits, secret| {
+    let fits = source.secrets.iter().filter(|secret| !secret.expose().is_empty()).fold(0_u8, |fits, secret| {
         let signature = hmac_sha256(secret.expose().as_bytes(), &webhook.body);
         offered.iter().fold(fits, |fits, offered| fits | signature.as_slice().ct_eq(offered).unwrap_u8())
     });
@@ -101,6 +120,7 @@ fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Signature;
 
     const BODY: &str = "{\"event\":{\"id\":\"u\",\"data\":{\"title\":\"Zahlungsdienst – Ausfall 🚨\"}}}";
     const OLD: &str = "45b1dcac83ec14dbb193180ca1b589cf0a78eb950465028b25d3c913c79cdce2";
@@ -136,6 +156,50 @@ mod tests {
         assert_eq!(pagerduty(&["new-secret"], &[&format!("v1={OLD}")]), Err(Rejection::Mismatch));
         assert_eq!(pagerduty(&[""], &[&format!("v1={NEW}")]), Err(Rejection::Mismatch));
         assert_eq!(pagerduty(&[], &[&format!("v1={NEW}")]), Err(Rejection::Mismatch));
+    }
+
+    fn check_signed(source: &Source, header: &str, value: &str, body: &str) -> Result<(), Rejection> {
+        let headers = vec![(header.to_owned(), value.as_bytes().to_vec())];
+        check(source, &Webhook { headers, body: body.into(), ..Webhook::default() })
+    }
+
+    /// The vector is that of GitHub's documentation.
+    #[test]
+    fn a_signature_of_github_is_its_sha256_and_no_other() {
+        let secrets = vec![Secret::new("It's a Secret to Everybody".to_owned())];
+        let source = Source { kind: Some(SourceKind::Github), secrets, ..Source::default() };
+        let digest = "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
+        let check = |header: &str, value: String| check_signed(&source, header, &value, "Hello, World!");
+        assert_eq!(check("X-Hub-Signature-256", format!("sha256={digest}")), Ok(()));
+        assert_eq!(check("X-Hub-Signature", format!("sha256={digest}")), Err(Rejection::Missing));
+        assert_eq!(check("X-Hub-Signature-256", format!("sha1={digest}")), Err(Rejection::UnknownVersion));
+        assert_eq!(check("X-Hub-Signature-256", digest.to_owned()), Err(Rejection::Malformed));
+        assert_eq!(check("X-Hub-Signature-256", format!("sha256={digest}00")), Err(Rejection::Mismatch));
+    }
+
+    /// Grafana's form, Flux's and Splunk's; the digests were computed elsewhere.
+    #[test]
+    fn a_generic_source_says_where_its_signature_stands() {
+        let source = |secret: &str, signature: Option<Signature>| Source {
+            kind: Some(SourceKind::Generic),
+            secrets: vec![Secret::new(secret.to_owned())],
+            signature,
+            ..Source::default()
+        };
+        let plain = "3bcebf43c85d20bba6e3b6ba278af1d2ba3ab0d57de271b0ad30b833e851c5a6";
+        assert_eq!(check_signed(&source("secret", None), "x-signature", plain, "test message"), Ok(()));
+        let flux = Signature { prefix: "sha256=".to_owned(), ..Signature::default() };
+        let digest = "add853b103fbcc936a194f9eb15e29c4ff08af6e47d5d1bca4f20218e31e4fff";
+        let flux = source("k", Some(flux));
+        assert_eq!(check_signed(&flux, "X-Signature", &format!("sha256={digest}"), "{}"), Ok(()));
+        assert_eq!(check_signed(&flux, "X-Signature", digest, "{}"), Err(Rejection::Malformed));
+        let base64 =
+            Signature { header: "X-SFX-Signature".to_owned(), prefix: String::new(), encoding: Encoding::Base64 };
+        let base64 = source("secret", Some(base64));
+        let digits = "O86/Q8hdILum47a6J4rx0ro6sNV94nGwrTC4M+hRxaY=";
+        assert_eq!(check_signed(&base64, "X-SFX-Signature", digits, "another message"), Err(Rejection::Mismatch));
+        assert_eq!(check_signed(&base64, "X-SFX-Signature", "no digest", "test message"), Err(Rejection::Malformed));
+        assert_eq!(check_signed(&base64, "X-SFX-Signature", digits, "test message"), Ok(()));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod attributes;
 mod check;
 mod duration;
+mod generic;
 mod secret;
 mod switch;
 
@@ -16,6 +17,7 @@ use serde_json::Value;
 
 pub use attributes::{Preset, Subject, Template};
 pub use duration::Duration;
+pub use generic::{Encoding, Fields, Pointer, Property, Signature, StateWord, Words};
 pub use secret::Secret;
 pub use switch::Switch;
 
@@ -65,10 +67,17 @@ pub struct Config {
 pub struct Source {
     /// The format of its payloads. Required.
     pub kind: Option<SourceKind>,
-    /// Keys of signed webhooks (`pagerduty`). Several while a secret is rotated: one match is enough.
+    /// Keys of signed webhooks (`pagerduty`, `github`, `generic`). Several while a secret is rotated: one match is enough.
     pub secrets: Vec<Secret>,
-    /// Bearer tokens of webhooks that are not signed (`alertmanager`, `manual`). Several while one is rotated.
+    /// Bearer tokens of webhooks that are not signed (`alertmanager`, `manual`, `generic`). Several while one is rotated.
     pub tokens: Vec<Secret>,
+    /// Where and how the signature stands, of a `generic` source with `secrets`.
+    pub signature: Option<Signature>,
+    /// Where its bodies hold what is said of an incident. Required for `generic`, and for no other kind.
+    pub fields: Option<Fields>,
+    /// Lets requests of a `manual` source act on incidents of other sources, by `"source": NAME`. Whoever has its token can
+    /// then close what any sender opened.
+    pub manages: bool,
     /// The least severity that marks; `unknown` is below all. By default everything but `info` marks.
     pub min_severity: Option<Severity>,
     /// If any are given, one of these rules must fit for an incident to mark; the rest is recorded.
@@ -95,12 +104,17 @@ pub enum SourceKind {
     Alertmanager,
     /// Faultline's own: open, update and close as JSON.
     Manual,
+    /// GitHub's `deployment_status` webhooks.
+    Github,
+    /// Any JSON, by pointers to what is said of an incident.
+    Generic,
 }
 
 /// A rule over what the sender says of an incident. All labels must fit.
 ///
 /// Alerts have their labels. PagerDuty incidents have `urgency`, `priority`, `service`, `team`, `incident_type` and
-/// `escalation_policy`. `severity` and `kind` are there for all.
+/// `escalation_policy`. Deployments of GitHub have `environment`, `task`, `ref`, `sha`, `creator`, `repository` and
+/// `state`. `severity` and `kind` are there for all.
 #[derive(Clone, Debug, Default)]
 pub struct Rule {
     /// Label to value, or to a list of values of which one must be equal.
@@ -209,7 +223,7 @@ pub struct Limits {
     pub webhook_bytes: usize,
     /// Incidents open at a time; further ones get 503.
     pub open_incidents: usize,
-    /// Alerts in one webhook; more get 413.
+    /// Alerts, or events of a `generic` source, in one webhook; more get 413.
     pub alerts_per_webhook: usize,
     /// Services of one incident; the rest is cut, and the reply says so.
     pub services_per_incident: usize,
@@ -237,6 +251,9 @@ settings! {
         "kind" => kind,
         "secrets" => secrets,
         "tokens" => tokens,
+        "signature" => signature,
+        "fields" => fields,
+        "manages" => manages,
         "min_severity" => min_severity,
         "match" => matching,
         "unless" => unless,
@@ -264,7 +281,13 @@ settings! {
 }
 
 choices! {
-    SourceKind { "pagerduty" => Pagerduty, "alertmanager" => Alertmanager, "manual" => Manual }
+    SourceKind {
+        "pagerduty" => Pagerduty,
+        "alertmanager" => Alertmanager,
+        "manual" => Manual,
+        "github" => Github,
+        "generic" => Generic,
+    }
     Unmatched { "ignore" => Ignore, "all" => All }
     SpanMarking { "all" => All, "entry-and-error" => EntryAndError, "off" => Off }
 }

@@ -35,6 +35,30 @@ pub fn from_hexadecimal(text: &str) -> Option<Vec<u8>> {
     Some(digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| (byte << 4) | digit)).collect())
 }
 
+/// Reads base64 (RFC 4648, sections 4 and 5), with padding or without; `None` for anything else.
+#[must_use]
+pub fn from_base64(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let (mut held, mut bits) = (0_u32, 0);
+    for digit in text.trim_end_matches('=').bytes() {
+        let value = match digit {
+            b'A'..=b'Z' => digit - b'A',
+            b'a'..=b'z' => digit - b'a' + 26,
+            b'0'..=b'9' => digit - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            _ => return None,
+        };
+        held = held << 6 | u32::from(value);
+        bits += 6;
+        if bits >= 8 {
+            bits -= 8;
+            bytes.push((held >> bits) as u8);
+        }
+    }
+    Some(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,5 +69,17 @@ mod tests {
         assert_eq!(from_hexadecimal("00FF10"), Some(vec![0, 255, 16]));
         assert_eq!(from_hexadecimal("0"), None);
         assert_eq!(from_hexadecimal("zz"), None);
+    }
+
+    /// The first texts are those of RFC 4648, section 10.
+    #[test]
+    fn base64_is_read_with_padding_or_without() {
+        for (text, bytes) in
+            [("", ""), ("Zg==", "f"), ("Zm8=", "fo"), ("Zm9v", "foo"), ("Zm9vYmFy", "foobar"), ("Zg", "f")]
+        {
+            assert_eq!(from_base64(text).as_deref(), Some(bytes.as_bytes()), "{text}");
+        }
+        assert_eq!(from_base64("+/8="), from_base64("-_8"));
+        assert_eq!(from_base64("Zm 9v"), None);
     }
 }

@@ -150,7 +150,7 @@ impl<'a> Place<'a> {
     }
 
     #[inline(never)]
-    fn below(&self, part: &str, value: &'a Value) -> Self {
+    pub(crate) fn below(&self, part: &str, value: &'a Value) -> Self {
         Self { value, pointer: join(&self.pointer, part), faults: self.faults }
     }
 

@@ -4,8 +4,10 @@
 
 use serde_json::Value;
 
+use crate::config::Pointer;
 use crate::limits;
-use crate::time::{Nanos, parse_rfc3339};
+use crate::text;
+use crate::time::{Nanos, parse_rfc3339, parse_unix};
 
 /// A value in a document, with the path that leads to it: `event.data.id`, `alerts[3].labels`.
 #[derive(Clone, Debug)]
@@ -58,6 +60,18 @@ impl<'a> Field<'a> {
         Self { path, value: self.value.and_then(|value| value.get(name)) }
     }
 
+    /// What `pointer` leads to from here.
+    #[inline(never)]
+    pub(crate) fn at(&self, pointer: &Pointer) -> Self {
+        pointer.parts().fold(self.clone(), |field, part| match field.value.and_then(Value::as_array) {
+            Some(list) => {
+                let value = part.parse().ok().and_then(|index: usize| list.get(index));
+                Self { path: format!("{}[{}]", field.path, text::clean(part, 64)), value }
+            }
+            None => field.get(part),
+        })
+    }
+
     /// `None` when it is absent or null: senders use both for "nothing".
     pub(crate) fn optional(self) -> Option<Self> {
         self.value.is_some_and(|value| !value.is_null()).then_some(self)
@@ -79,7 +93,7 @@ impl<'a> Field<'a> {
     #[inline(never)]
     pub(crate) fn id(&self) -> Result<String, String> {
         let id = match self.value {
-            Some(Value::String(text)) => crate::text::clean(text, usize::MAX),
+            Some(Value::String(text)) => text::clean(text, usize::MAX),
             Some(Value::Number(number)) if number.is_u64() || number.is_i64() => number.to_string(),
             _ => return Err(self.expected("a string")),
         };
@@ -97,8 +111,35 @@ impl<'a> Field<'a> {
         match parse_rfc3339(text) {
             Some(time) => Ok(Some(time)),
             None if text.is_empty() || text.starts_with("0001-01-01T") => Ok(None),
-            None => Err(format!("{}: `{}` is not an RFC 3339 time", field.path, crate::text::clean(text, 64))),
+            None => Err(format!("{}: `{}` is not an RFC 3339 time", field.path, text::clean(text, 64))),
         }
+    }
+
+    /// The same, or Unix time as a number or its digits; what is behind the point of a number is dropped.
+    pub(crate) fn time_of_any_form(self) -> Result<Option<Nanos>, String> {
+        let number = match self.value {
+            Some(Value::Number(number)) => number.as_u64().or(number.as_f64().map(|number| number as u64)),
+            Some(Value::String(text)) => text.parse().ok(),
+            _ => None,
+        };
+        match number {
+            Some(0) => Ok(None),
+            Some(number) => parse_unix(number).map(Some).ok_or_else(|| self.expected("an RFC 3339 or Unix time")),
+            None => self.time(),
+        }
+    }
+
+    /// Text of any length, or a number, `true` or `false` as text; `None` when it is absent, null or empty.
+    #[inline(never)]
+    pub(crate) fn word(&self) -> Result<Option<String>, String> {
+        let word = match self.value {
+            None | Some(Value::Null) => return Ok(None),
+            Some(Value::String(text)) => text::clean(text, usize::MAX),
+            Some(Value::Number(number)) => number.to_string(),
+            Some(Value::Bool(value)) => value.to_string(),
+            Some(_) => return Err(self.expected("a string")),
+        };
+        Ok((!word.is_empty()).then_some(word))
     }
 
     /// A list that must be there.

@@ -55,5 +55,7 @@ pub const ENVIRONMENT_LABELS: [&str; 6] = [
 ];
 /// Alerts that always fire, to show that alerting works; never a reason to mark.
 pub const ALWAYS_ON_ALERTS: [&str; 3] = ["Watchdog", "InfoInhibitor", "DeadMansSwitch"];
+/// The header in which a generic source writes its signature, unless it is said.
+pub const SIGNATURE: &str = "X-Signature";
 /// The name PagerDuty gives the service of a new account: says nothing about any real service.
 pub const STOCK_SERVICE: &str = "default service";

@@ -179,6 +179,11 @@ fn map(config: &Config, source: &Source, source_name: &str, snapshot: &Snapshot)
             let target = Target { service: normalize(name), namespace: None, environment: environment.clone() };
             reasons.push(format!("its service's name, normalised, is `{}`", target.service));
             reach.normalized.push(target);
+        } else if let Some(name) = service.name.as_ref().filter(|_| source.kind == Some(SourceKind::Generic)) {
+            // Whoever wrote the pointers knows what stands there; as with an alert's label, it is a name of telemetry.
+            let target = Target { service: name.clone(), namespace: None, environment: environment.clone() };
+            reasons.push(format!("no rule leads from `{name}`, so that it is a `service.name`"));
+            reach.targets.push(target);
         }
     }
     if reach.names_nothing()

@@ -76,7 +76,7 @@ impl Receiver<'_> {
 
     fn answer(&mut self, name: &str, webhook: &Webhook) -> Receipt {
         let config = self.config;
-        let Some((source, kind)) = config.sources.get(name).and_then(|source| Some((source, source.kind?))) else {
+        let Some(source) = config.sources.get(name) else {
             return Receipt::plain(404, "unknown-source", "no such source is configured");
         };
         if webhook.method != "POST" {
@@ -94,18 +94,26 @@ impl Receiver<'_> {
             self.counters.add("webhooks.unauthentic", &[("reason", rejection.name()), ("source", name)], 1);
             return Receipt::plain(401, "unauthorized", "not authentic");
         }
-        match sources::read(kind, webhook, &config.limits) {
+        match sources::read(config, name, source, webhook) {
             Err(Fault::Malformed(message)) => Receipt::plain(400, "malformed", &message),
             Err(Fault::TooLarge(message)) => Receipt::plain(413, "too-large", &message),
-            Ok(Reading::Nothing { kind, reason }) => self.nothing(name, kind, reason),
-            Ok(Reading::Events { delivery, events, note }) => self.events(name, source, delivery, events, note),
+            Ok(Reading::Nothing { kind, reason }) => {
+                // 200, whatever it was, or the sender gives up on us.
+                let mut receipt = Receipt::plain(200, kind, &reason);
+                receipt.transitions.push(self.aside(name, kind, reason));
+                receipt
+            }
+            Ok(Reading::Events { delivery, events, unread, note }) => {
+                let delivery = delivery.filter(|_| unread.is_empty());
+                let asides = unread.into_iter().map(|(kind, reason)| self.aside(name, kind, reason)).collect();
+                self.events(name, source, delivery, events, asides, note)
+            }
         }
     }
 
-    /// Authentic, and about no incident: 200, whatever it was, or the sender gives up on us.
-    fn nothing(&self, source: &str, kind: &'static str, reason: String) -> Receipt {
-        let mut receipt = Receipt::plain(200, kind, &reason);
-        receipt.transitions.push(Transition {
+    /// Authentic, and about no incident.
+    fn aside(&self, source: &str, kind: &'static str, reason: String) -> Transition {
+        Transition {
             source: source.to_owned(),
             incident: String::new(),
             kind,
@@ -114,8 +122,7 @@ impl Receiver<'_> {
             at: self.now,
             services: Vec::new(),
             reason,
-        });
-        receipt
+        }
     }
 
     fn events(
@@ -124,6 +131,7 @@ impl Receiver<'_> {
         source: &Source,
         delivery: Option<String>,
         events: Vec<Event>,
+        mut transitions: Vec<Transition>,
         note: Option<String>,
     ) -> Receipt {
         let delivery = delivery.map(|id| digest::short(id.as_bytes()));
@@ -133,7 +141,6 @@ impl Receiver<'_> {
             return self.duplicate(name, &events);
         }
         let mut entries = Vec::new();
-        let mut transitions = Vec::new();
         let mut opening = 0;
         for event in events {
             let Decision { record, mut transition, view } = decide(self, name, source, event);
@@ -154,7 +161,7 @@ impl Receiver<'_> {
                 transition.services = reach.services();
                 transition.reason = format!("{}: {}", transition.reason, reach.reason);
                 if reach.unmatched {
-                    self.counters.add("incidents.unmatched", &[("source", name)], 1);
+                    self.counters.add("incidents.unmatched", &[("source", &view.key.source)], 1);
                 }
             }
             self.said.entry(record.incident.clone()).or_default().push(record.clone());
@@ -180,10 +187,10 @@ impl Receiver<'_> {
     fn duplicate(&self, name: &str, events: &[Event]) -> Receipt {
         let mut receipt = Receipt::plain(200, "duplicate", "this delivery was taken before");
         for event in events {
-            let key = Key { source: name.to_owned(), id: event.id.clone() };
+            let key = event.key(name);
             let state = self.state.view(&key, self.now).map(|view| view.state_name());
             receipt.transitions.push(Transition {
-                source: name.to_owned(),
+                source: key.source.clone(),
                 incident: key.to_string(),
                 kind: "duplicate",
                 from: state,

@@ -1,13 +1,15 @@
 //! The formats of webhooks: each file turns one sender's body into events.
 
 mod alertmanager;
+mod generic;
+mod github;
 mod manual;
 mod pagerduty;
 
 use std::collections::BTreeMap;
 
-use crate::config::{Limits, SourceKind};
-use crate::incident::{IncidentState, Snapshot};
+use crate::config::{Config, Source, SourceKind};
+use crate::incident::{IncidentState, Key, Snapshot};
 use crate::limits;
 use crate::text;
 use crate::time::Nanos;
@@ -22,6 +24,9 @@ pub(crate) enum Reading {
         delivery: Option<String>,
         /// In the order of the body.
         events: Vec<Event>,
+        /// What else the body holds, kind and reason as of [`Reading::Nothing`]. Such a delivery may come again: what could
+        /// not be read may be readable then.
+        unread: Vec<(&'static str, String)>,
         /// What the sender left out, if it says so.
         note: Option<String>,
     },
@@ -39,6 +44,8 @@ pub(crate) enum Reading {
 pub(crate) struct Event {
     /// The incident's id at its source.
     pub(crate) id: String,
+    /// The configured source whose incident it is, where that is not the sender.
+    pub(crate) source: Option<String>,
     /// The kind of transition, for people: a status in the body decides, not this.
     pub(crate) kind: &'static str,
     /// What becomes of the incident.
@@ -54,6 +61,8 @@ pub(crate) struct Event {
 pub(crate) enum Change {
     /// It is now in this state.
     To(IncidentState),
+    /// It is over, if it is open: an end that was told before stands, and that of a lease. Never creates an incident.
+    End,
     /// It goes on as it was; what the event says is added. Never creates an incident.
     Update,
 }
@@ -67,12 +76,15 @@ pub(crate) enum Fault {
     TooLarge(String),
 }
 
-/// Reads the body of a webhook.
-pub(crate) fn read(kind: SourceKind, webhook: &Webhook, limits: &Limits) -> Result<Reading, Fault> {
-    match kind {
-        SourceKind::Pagerduty => pagerduty::read(webhook),
-        SourceKind::Alertmanager => alertmanager::read(webhook, limits),
-        SourceKind::Manual => manual::read(webhook),
+/// Reads the body of a webhook that `source`, configured as `name`, sent.
+pub(crate) fn read(config: &Config, name: &str, source: &Source, webhook: &Webhook) -> Result<Reading, Fault> {
+    match source.kind {
+        Some(SourceKind::Pagerduty) => pagerduty::read(webhook),
+        Some(SourceKind::Alertmanager) => alertmanager::read(webhook, &config.limits),
+        Some(SourceKind::Manual) => manual::read(config, name, webhook),
+        Some(SourceKind::Github) => github::read(webhook),
+        Some(SourceKind::Generic) => generic::read(source, webhook, &config.limits),
+        None => Err("the source has no kind".to_owned().into()),
     }
 }
 
@@ -85,6 +97,15 @@ fn kept(labels: &mut dyn Iterator<Item = (&str, &str)>) -> BTreeMap<String, Stri
         kept.insert(cleaned(name), cleaned(value));
     }
     kept
+}
+
+// === impl Event ===
+
+impl Event {
+    /// The incident that an event of `sender` is about.
+    pub(crate) fn key(&self, sender: &str) -> Key {
+        Key { source: self.source.as_deref().unwrap_or(sender).to_owned(), id: self.id.clone() }
+    }
 }
 
 // === impl Fault ===

@@ -53,6 +53,19 @@ pub fn parse_rfc3339(text: &str) -> Option<Nanos> {
     seconds.checked_mul(SECOND)?.checked_add(nanos).filter(|nanos| *nanos > 0)
 }
 
+/// Reads Unix time, in the unit that its size tells: seconds, milliseconds, microseconds or nanoseconds, each for the years
+/// 1973 to 5138 or as far as nanoseconds go. `None` for zero, which means "none", and for what lies too far ahead.
+#[must_use]
+pub fn parse_unix(number: u64) -> Option<Nanos> {
+    let unit = match number {
+        0..100_000_000_000 => SECOND,
+        100_000_000_000..100_000_000_000_000 => SECOND / 1000,
+        100_000_000_000_000..100_000_000_000_000_000 => SECOND / 1_000_000,
+        _ => 1,
+    };
+    number.checked_mul(unit).filter(|nanos| *nanos > 0)
+}
+
 /// Reads a length of time such as `90s`, `5m`, `1h30m`, `1h 30m` or `500ms`: whole numbers with units, the longer unit first.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<Nanos> {
@@ -202,6 +215,16 @@ mod tests {
         assert_eq!(parse_rfc3339("1970-01-01T01:00:00.000000001+01:00"), Some(1));
         assert_eq!(parse_rfc3339(" 2026-03-01T10:00:00Z"), Some(1_772_359_200 * SECOND));
         assert_eq!(parse_rfc3339("2026-03-01T10:00:00+0000"), Some(1_772_359_200 * SECOND));
+    }
+
+    #[test]
+    fn the_size_of_a_unix_time_tells_its_unit() {
+        let ten = 1_772_359_200 * SECOND;
+        for number in [1_772_359_200, 1_772_359_200_000, 1_772_359_200_000_000, ten] {
+            assert_eq!(parse_unix(number), Some(ten), "{number}");
+        }
+        assert_eq!(parse_unix(0), None);
+        assert_eq!(parse_unix(99_999_999_999), None, "the year 5138");
     }
 
     #[test]

@@ -34,12 +34,12 @@ struct Placed {
 
 pub(super) fn decide(receiver: &Receiver<'_>, name: &str, source: &Source, event: Event) -> Decision {
     let now = receiver.now;
-    let key = Key { source: name.to_owned(), id: event.id.clone() };
+    let key = event.key(name);
     let said = receiver.said.get(&key).map(Vec::as_slice).unwrap_or_default();
     let before = receiver.state.view_with(&key, said, now);
     let Some(record) = record(receiver, source, &key, before.as_ref(), &event) else {
         let transition = Transition {
-            source: name.to_owned(),
+            source: key.source.clone(),
             incident: key.to_string(),
             kind: "ignored",
             from: before.as_ref().map(View::state_name),
@@ -48,6 +48,7 @@ pub(super) fn decide(receiver: &Receiver<'_>, name: &str, source: &Source, event
             services: Vec::new(),
             reason: match before {
                 None => "the incident is not known, and this event does not open one".to_owned(),
+                Some(_) if event.change == Change::End => "the incident is over already".to_owned(),
                 Some(_) => "the incident is over, and this event does not open it again".to_owned(),
             },
         };
@@ -69,9 +70,10 @@ pub(super) fn decide(receiver: &Receiver<'_>, name: &str, source: &Source, event
     if let Some(target) = &record.snapshot.merged_into {
         reason = format!("{reason}, merged into `{target}`");
     }
+    let incident = key.to_string();
     let transition = Transition {
-        source: name.to_owned(),
-        incident: key.to_string(),
+        source: key.source,
+        incident,
         kind,
         from: before.as_ref().map(View::state_name),
         to: after.as_ref().map_or("unknown", View::state_name),
@@ -90,15 +92,28 @@ fn record(
     event: &Event,
 ) -> Option<IncidentRecord> {
     let now = receiver.now;
+    let to = |state| {
+        let given = event.snapshot.clone();
+        // Its own source tells the whole incident each time; somebody else need not repeat it.
+        let given = match before.filter(|_| event.source.is_some()) {
+            Some(view) => given.or(&view.snapshot),
+            None => given,
+        };
+        (state, place(source, before, state, event, now), given)
+    };
     let (state, placed, given) = match event.change {
-        Change::To(state) => (state, place(source, before, state, event, now), event.snapshot.clone()),
+        Change::To(state) => to(state),
+        Change::End => {
+            before.filter(|view| view.is_open())?;
+            to(IncidentState::Resolved)
+        }
         Change::Update => {
             let view = before.filter(|view| view.standing != Standing::Closed)?;
             let active = view.active.as_ref()?;
             let renews = event.snapshot == Snapshot::default();
             let placed = Placed {
                 // An update that brings something new must win over what it adds to; a note must not.
-                time: if renews {
+                time: if renews || is_by_hand(event) {
                     active.version.time
                 } else {
                     event.time.unwrap_or(now).min(ahead(now)).max(active.version.time)
@@ -129,7 +144,8 @@ fn record(
     {
         version = active.version.clone();
     }
-    let lease_until = if state.is_terminal() { 0 } else { now.saturating_add(source.lease()) };
+    let owner = receiver.config.sources.get(&key.source).unwrap_or(source);
+    let lease_until = if state.is_terminal() { 0 } else { now.saturating_add(owner.lease()) };
     Some(IncidentRecord {
         received: now,
         incident: key.clone(),
@@ -146,10 +162,26 @@ fn ahead(now: Nanos) -> Nanos {
     now.saturating_add(limits::AHEAD_MAX)
 }
 
+/// Whether somebody acts on an incident of another source, and says no time. The answer then takes its place among what that
+/// source said: told with the time of its receipt, it would outlive an end that is on its way with an earlier time.
+fn is_by_hand(event: &Event) -> bool {
+    event.source.is_some() && event.time.is_none()
+}
+
 fn place(source: &Source, before: Option<&View>, state: IncidentState, event: &Event, now: Nanos) -> Placed {
     let reopened = event.snapshot.reopened;
     let by_receipt = source.kind == Some(SourceKind::Alertmanager);
     let stamped = Placed { time: now, timed: true, reopened, started: None, by_receipt };
+    if is_by_hand(event)
+        && let Some(active) =
+            before.filter(|view| view.standing != Standing::Closed).and_then(|view| view.active.as_ref())
+    {
+        let time = active.version.time;
+        return match state.is_terminal() {
+            true => Placed { time: time.max(now), ..stamped },
+            false => Placed { time, timed: active.timed, reopened: active.reopened, started: None, by_receipt: true },
+        };
+    }
     let Some(time) = event.time.map(|time| time.min(ahead(now))) else {
         return match source.kind {
             // A person or script speaks of the moment.

@@ -3,8 +3,6 @@
 //! Source: Alertmanager documentation, "Webhook config". The group's status is not read: it says `firing` as long as any
 //! alert fires. Repeats are no duplicates: they renew the lease.
 
-use std::collections::BTreeMap;
-
 use super::{Change, Event, Fault, Reading, kept};
 use crate::config::Limits;
 use crate::digest;
@@ -33,14 +31,14 @@ pub(super) fn read(webhook: &Webhook, limits: &Limits) -> Result<Reading, Fault>
     if events.is_empty() {
         return Ok(Reading::Nothing { kind: "ignored", reason: "no alert in the body".to_owned() });
     }
-    Ok(Reading::Events { delivery: None, events, note })
+    Ok(Reading::Events { delivery: None, events, unread: Vec::new(), note })
 }
 
 fn event(alert: &Field<'_>) -> Result<Event, String> {
     let labels = texts(&alert.get("labels"))?;
     let annotations = match alert.get("annotations").optional() {
         Some(annotations) => texts(&annotations)?,
-        None => BTreeMap::new(),
+        None => Vec::new(),
     };
     let (kind, state) = match alert.get("status").text()? {
         "firing" => ("triggered", IncidentState::Triggered),
@@ -53,35 +51,42 @@ fn event(alert: &Field<'_>) -> Result<Event, String> {
         Some(fingerprint) => fingerprint.id()?,
         None => fingerprint(&labels),
     };
-    let name = labels.get("alertname");
-    let title = annotations.get("summary").or(annotations.get("title")).or(name);
+    let name = find(&labels, "alertname");
+    let title = find(&annotations, "summary").or(find(&annotations, "title")).or(name);
     let url = alert.get("generatorURL").optional_text()?.and_then(|url| text::link(url, limits::URL_BYTES_MAX));
     let snapshot = Snapshot {
         kind: Some(IncidentKind::Alert),
-        severity: Some(labels.get("severity").map_or(Severity::Unknown, |word| Severity::of_word(word))),
+        severity: Some(find(&labels, "severity").map_or(Severity::Unknown, Severity::of_word)),
         title: title.map(|title| text::clean(title, limits::TITLE_BYTES_MAX)),
         url,
         display: name.map(|name| text::clean(name, limits::LABEL_BYTES_MAX)),
         started,
-        labels: kept(&mut labels.iter().map(|(name, value)| (*name, *value))),
+        labels: kept(&mut labels.iter().copied()),
         ..Snapshot::default()
     };
     // Alertmanager gives no time of the notification. A firing alert is as old as its start; a resolved one ended at
     // its end, which is Go's zero time in some versions: then the receipt counts.
     let time = if state.is_terminal() { ended } else { started };
-    Ok(Event { id, kind, change: Change::To(state), time, snapshot })
+    Ok(Event { id, source: None, kind, change: Change::To(state), time, snapshot })
 }
 
-fn texts<'a>(object: &Field<'a>) -> Result<BTreeMap<&'a str, &'a str>, String> {
-    let mut texts = BTreeMap::new();
+/// Names and values, sorted by name as a document's members are.
+type Texts<'a> = Vec<(&'a str, &'a str)>;
+
+fn texts<'a>(object: &Field<'a>) -> Result<Texts<'a>, String> {
+    let mut texts = Vec::new();
     for (name, value) in object.members()? {
-        texts.insert(name.as_str(), value.text()?);
+        texts.push((name.as_str(), value.text()?));
     }
     Ok(texts)
 }
 
+fn find<'a>(texts: &[(&str, &'a str)], name: &str) -> Option<&'a str> {
+    texts.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+}
+
 /// What Alertmanager versions before 0.17 do not send: a digest of the label set.
-fn fingerprint(labels: &BTreeMap<&str, &str>) -> String {
+fn fingerprint(labels: &[(&str, &str)]) -> String {
     let set: Vec<String> = labels.iter().map(|(name, value)| format!("{name}\u{0}{value}\u{0}")).collect();
     digest::short(set.concat().as_bytes())
 }

@@ -4,14 +4,15 @@
 //! {"action": "open", "id": "2026-031", "title": "Checkout is slow", "severity": "high", "services": ["checkout"]}
 //! ```
 //!
-//! Unknown keys are errors here: whoever writes by hand wants to hear of a slip.
+//! Unknown keys are errors here: whoever writes by hand wants to hear of a slip. Where the source `manages`, `"source"`
+//! names another one, whose incident is meant.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use super::{Change, Event, Fault, Reading, kept};
-use crate::config::Target;
+use crate::config::{Config, Target};
 use crate::document::{Faults, Place, Read, choices};
 use crate::fields::{Field, parse};
 use crate::incident::{IncidentKind, IncidentState, Severity, Snapshot};
@@ -26,6 +27,8 @@ struct Request {
     action: Action,
     /// 1 to 256 bytes; the incident's id.
     id: String,
+    /// The configured source whose incident it is; the one that is asked when absent.
+    source: Option<String>,
     title: Option<String>,
     severity: Option<Severity>,
     kind: Option<IncidentKind>,
@@ -59,7 +62,7 @@ enum Named {
     Target(Target),
 }
 
-pub(super) fn read(webhook: &Webhook) -> Result<Reading, Fault> {
+pub(super) fn read(config: &Config, name: &str, webhook: &Webhook) -> Result<Reading, Fault> {
     let body = parse(&webhook.body)?;
     Field::root(&body).members()?;
     let faults = Faults::default();
@@ -75,7 +78,14 @@ pub(super) fn read(webhook: &Webhook) -> Result<Reading, Fault> {
     // Whatever is missing is a fault.
     let request = request.ok_or_else(|| "the body is no request".to_owned())?;
     let delivery = request.delivery_id.clone();
-    Ok(Reading::Events { delivery, events: vec![request.event()?], note: None })
+    let source = other_source(config, name, request.source.as_deref())?;
+    let mut event = request.event()?;
+    // Whoever closes another's incident says that it is over, not when: an end that its own source told stands.
+    if source.is_some() && event.change == Change::To(IncidentState::Resolved) {
+        event.change = Change::End;
+    }
+    event.source = source;
+    Ok(Reading::Events { delivery, events: vec![event], unread: Vec::new(), note: None })
 }
 
 /// A pointer as the errors of other senders' webhooks name places: `services[0].environment`.
@@ -94,6 +104,20 @@ fn path(pointer: &str) -> String {
     path
 }
 
+/// The source that a request is about, if it is another one than `name`, which is asked.
+fn other_source(config: &Config, name: &str, given: Option<&str>) -> Result<Option<String>, String> {
+    let Some(other) = given.filter(|other| *other != name) else { return Ok(None) };
+    if !config.sources.get(name).is_some_and(|source| source.manages) {
+        return Err(format!(
+            "source: `{name}` acts on incidents of other sources only with `sources.{name}.manages: true`"
+        ));
+    }
+    if !config.sources.contains_key(other) {
+        return Err(format!("source: no source `{}` is configured", text::clean(other, 64)));
+    }
+    Ok(Some(other.to_owned()))
+}
+
 choices! {
     Action { "open" => Open, "acknowledge" => Acknowledge, "update" => Update, "close" => Close }
 }
@@ -105,6 +129,7 @@ impl Read for Request {
         let object = at.object(&[
             "action",
             "id",
+            "source",
             "title",
             "severity",
             "kind",
@@ -120,6 +145,7 @@ impl Read for Request {
         Some(Self {
             action: object.required("action")?,
             id: object.required("id")?,
+            source: object.get("source").flatten(),
             title: object.get("title").flatten(),
             severity: object.get("severity").flatten(),
             kind: object.get("kind").flatten(),
@@ -140,6 +166,7 @@ impl Request {
         let Self {
             action,
             id,
+            source: _,
             title,
             severity,
             kind,
@@ -189,7 +216,7 @@ impl Request {
             reopened: false,
             test,
         };
-        Ok(Event { id, kind: kind_of_transition, change, time, snapshot })
+        Ok(Event { id, source: None, kind: kind_of_transition, change, time, snapshot })
     }
 }
 
@@ -238,8 +265,16 @@ impl Named {
 mod tests {
     use super::*;
 
+    const CONFIG: &str = r#"{"sources": {"pd": {"kind": "pagerduty", "secrets": ["s"]},
+        "desk": {"kind": "manual", "tokens": ["t"], "manages": true}, "m": {"kind": "manual", "tokens": ["t"]}}}"#;
+
     fn try_read(body: &str) -> Result<Event, Fault> {
-        match read(&Webhook { body: body.into(), ..Webhook::default() })? {
+        try_read_as("m", body)
+    }
+
+    fn try_read_as(name: &str, body: &str) -> Result<Event, Fault> {
+        let config = Config::check(CONFIG).unwrap().0;
+        match read(&config, name, &Webhook { body: body.into(), ..Webhook::default() })? {
             Reading::Events { mut events, .. } => Ok(events.remove(0)),
             Reading::Nothing { reason, .. } => panic!("{reason}"),
         }
@@ -251,6 +286,20 @@ mod tests {
         let targets = try_read(body).unwrap().snapshot.targets.unwrap();
         assert_eq!(targets[0].service, "cart");
         assert_eq!(targets[1].environment.as_deref(), Some("eu"));
+    }
+
+    #[test]
+    fn only_a_source_that_manages_speaks_of_incidents_of_others() {
+        let body = r#"{"action": "close", "id": "Q1", "source": "pd"}"#;
+        let event = try_read_as("desk", body).unwrap();
+        assert_eq!((event.source.as_deref(), event.change), (Some("pd"), Change::End));
+        let refused = "source: `m` acts on incidents of other sources only with `sources.m.manages: true`";
+        assert_eq!(try_read_as("m", body).unwrap_err(), Fault::Malformed(refused.to_owned()));
+        let unknown = body.replace("pd", "pd-us");
+        let refused = "source: no source `pd-us` is configured";
+        assert_eq!(try_read_as("desk", &unknown).unwrap_err(), Fault::Malformed(refused.to_owned()));
+        let own = try_read_as("m", &body.replace("pd", "m")).unwrap();
+        assert_eq!((own.source, own.change), (None, Change::To(IncidentState::Resolved)));
     }
 
     #[test]

@@ -34,11 +34,11 @@ pub(super) fn read(webhook: &Webhook) -> Result<Reading, Fault> {
         None if data.clone().get("incident").optional().is_some() => {
             let id = data.get("incident").get("id").id()?;
             let time = event.get("occurred_at").time()?;
-            Event { id, kind: "annotated", change: Change::Update, time, snapshot: Snapshot::default() }
+            Event { id, source: None, kind: "annotated", change: Change::Update, time, snapshot: Snapshot::default() }
         }
         None => return Ok(nothing(event_type)),
     };
-    Ok(Reading::Events { delivery, events: vec![event], note: None })
+    Ok(Reading::Events { delivery, events: vec![event], unread: Vec::new(), note: None })
 }
 
 /// PagerDuty adds event types without notice; those that are new are told apart, for somebody to look at.
@@ -112,7 +112,7 @@ fn whole(event: &Field<'_>, data: &Field<'_>, kind: &'static str, state: Inciden
         test: false,
     };
     let time = event.get("occurred_at").time()?;
-    Ok(Event { id: data.get("id").id()?, kind, change: Change::To(state), time, snapshot })
+    Ok(Event { id: data.get("id").id()?, source: None, kind, change: Change::To(state), time, snapshot })
 }
 
 /// When the incident was opened again: later events say it too, in accounts that send the field.

@@ -1,5 +1,7 @@
 //! What a configuration that reads well can still have wrong.
 
+mod generic;
+
 use crate::config::{Config, ServiceRule, Source, SourceKind, Unmatched};
 use crate::document::{Fault, join, nearest};
 use crate::limits;
@@ -86,10 +88,13 @@ fn source(name: &str, source: &Source, taken_out: &dyn Fn(&[&str]) -> bool, find
     match source.kind {
         None if taken_out(&at("kind")) => {}
         None => {
-            let hint = "expected `kind: pagerduty`, `alertmanager` or `manual`";
+            let hint = "expected `kind: pagerduty`, `alertmanager`, `github`, `generic` or `manual`";
             findings.error(&["sources", name], &format!("source `{name}` has no `kind`"), Some(hint));
         }
-        Some(kind) => credentials(name, kind, source, taken_out, findings),
+        Some(kind) => {
+            credentials(name, kind, source, taken_out, findings);
+            generic::check(name, kind, source, taken_out, findings);
+        }
     }
     for (key, list) in [("secrets", &source.secrets), ("tokens", &source.tokens)] {
         for (index, secret) in list.iter().enumerate() {
@@ -156,6 +161,15 @@ fn credentials(
             "Alertmanager does not sign; it sends a bearer token (`http_config.authorization`)",
         ),
         SourceKind::Manual => ("tokens", "secrets", &source.tokens, &source.secrets, "requests carry a bearer token"),
+        SourceKind::Github => ("secrets", "tokens", &source.secrets, &source.tokens, "GitHub signs its webhooks"),
+        SourceKind::Generic if !source.secrets.is_empty() || taken_out(&["sources", name, "secrets"]) => {
+            let why = "requests are signed, or carry a bearer token, not both";
+            ("secrets", "tokens", &source.secrets, &source.tokens, why)
+        }
+        SourceKind::Generic => {
+            let why = "requests carry a bearer token, or are signed with one of `secrets`";
+            ("tokens", "secrets", &source.tokens, &source.secrets, why)
+        }
     };
     if given.is_empty() && !taken_out(&["sources", name, needed]) {
         let message = format!("source `{name}` has no `{needed}`: anybody could send");
