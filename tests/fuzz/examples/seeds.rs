@@ -34,8 +34,11 @@ type Seeds = BTreeMap<(&'static str, String), Vec<u8>>;
 const FOUND: &str = "found_";
 /// Larger ones make every try slower and show nothing more.
 const SEED_BYTES_MAX: usize = 3000;
-/// A file of a scenario that holds a webhook is one that has this key, of this source.
-const SOURCES: [(&str, u8); 3] = [("event", 0), ("alerts", 1), ("action", 2)];
+/// A file of a scenario that holds a webhook is one that has this key, of this source; the first that fits.
+const SOURCES: [(&str, u8); 6] =
+    [("deployment_status", 3), ("monitor", 8), ("events", 9), ("event", 0), ("alerts", 1), ("action", 2)];
+/// What a webhook of GitHub begins with that is a form, and its source.
+const FORM: (&str, u8) = ("payload=", 3);
 const RECEIVED: Nanos = 1_772_359_200_000_000_000 + 10 * MINUTE;
 
 fn main() -> Result<()> {
@@ -80,6 +83,9 @@ fn from_scenario(seeds: &mut Seeds, scenario: &Path) -> Result<()> {
             let config: Value = serde_saphyr::from_str(&text)?;
             seeds.insert(("configuration", name.clone()), config.to_string().into_bytes());
         }
+        if text.starts_with(FORM.0) {
+            bodies.entry(FORM.1).or_default().push(text.clone());
+        }
         let Ok(Value::Object(document)) = serde_json::from_str(&text) else { continue };
         if let Some((target, batch)) = telemetry(&text, &document)? {
             let seed = [&[0], &batch[..]].concat();
@@ -115,10 +121,14 @@ fn telemetry(text: &str, document: &serde_json::Map<String, Value>) -> Result<Op
 
 /// What a plugin that received these bodies holds, as lines.
 fn entries(source: u8, bodies: &[String]) -> Vec<u8> {
-    let config = r#"{"sources": {"alertmanager": {"kind": "alertmanager", "tokens": ["token"]},
-        "manual": {"kind": "manual", "tokens": ["token"]}, "pagerduty": {"kind": "pagerduty", "secrets": ["secret"]}}}"#;
+    let fuzzed: Value = serde_json::from_str(webhooks::CONFIG).expect("the configuration is JSON");
+    let mut config = serde_json::json!({"sources": {"alertmanager": {"kind": "alertmanager", "tokens": ["token"]},
+        "manual": {"kind": "manual", "tokens": ["token"]}, "pagerduty": {"kind": "pagerduty", "secrets": ["secret"]}}});
+    for name in ["github", "generic", "batch"] {
+        config["sources"][name] = fuzzed["sources"][name].clone();
+    }
     let mut annotator = Annotator::default();
-    annotator.configure(config, "seeds").expect("the configuration is right");
+    annotator.configure(&config.to_string(), "seeds").expect("the configuration is right");
     for (body, minute) in bodies.iter().zip(0..) {
         let now = RECEIVED + minute * MINUTE;
         let (source, webhook) = webhooks::signed(source, body.as_bytes());

@@ -15,19 +15,29 @@ use serde_json::Value;
 use sha2::Sha256;
 
 /// Low limits, so that they are met too.
-const CONFIG: &str = r#"{
+pub const CONFIG: &str = r#"{
     "sources": {
         "pagerduty": {"kind": "pagerduty", "secrets": ["secret"], "preset": "webhookprocessor"},
         "alertmanager": {"kind": "alertmanager", "tokens": ["token"], "unmatched": "all",
             "attributes": {"team": "{label:team} {display}"}},
-        "manual": {"kind": "manual", "tokens": ["token"], "lease": "1h"}
+        "manual": {"kind": "manual", "tokens": ["token"], "lease": "1h", "manages": true},
+        "github": {"kind": "github", "secrets": ["secret"]},
+        "generic": {"kind": "generic", "tokens": ["token"], "fields": {"id": "/monitor/id", "state": "/event",
+            "states": {"down": "triggered", "seen": "acknowledged", "up": "resolved", "idle": "ignored"},
+            "title": "/monitor/name", "severity": "/monitor/tier", "severities": {"1": "critical"},
+            "url": "/monitor/links/0/href", "display": "/monitor/name", "time": "/sent", "started": "/since",
+            "service": "/monitor/app", "environment": "/monitor/stage", "labels": "/monitor/labels", "delivery": "/uuid",
+            "test": "/dry_run"}},
+        "batch": {"kind": "generic", "secrets": ["secret"], "signature": {"prefix": "sha256="}, "fields": {
+            "events": "/events", "id": "/key", "state": "/state", "states": {"on": "triggered", "off": "resolved"},
+            "started": "/since", "labels": "/tags", "delivery": "/batch"}}
     },
     "services": [{"source": "pagerduty", "id": "P4K9ZTC", "to": [{"service": "checkout"}]}],
     "match_normalized_names": true,
     "limits": {"open_incidents": 8, "alerts_per_webhook": 4, "webhook_bytes": 8192, "services_per_incident": 4}
 }"#;
 const WEBHOOK_BYTES_MAX: usize = 8192;
-const SOURCES: [&str; 3] = ["pagerduty", "alertmanager", "manual"];
+const SOURCES: [&str; 6] = ["pagerduty", "alertmanager", "manual", "github", "generic", "batch"];
 /// Ten minutes behind the seeds' incidents.
 const START: Nanos = 1_772_359_200_000_000_000 + 10 * MINUTE;
 /// What stands between two bodies.
@@ -35,10 +45,10 @@ const SEPARATOR: &[u8] = b"\n---\n";
 /// More say nothing new, and take long.
 const BODIES_MAX: usize = 8;
 
-/// Bits 0 and 1 of the first byte choose the source, bit 2 spoils the sender's proof; behind it are the bodies.
+/// Bits 0, 1 and 3 of the first byte choose the source, bit 2 spoils the sender's proof; behind it are the bodies.
 ///
 /// Nothing panics, and `receive` changes nothing. The status is one that the contract lists; entries come with 202 alone,
-/// and with 202 there are some; what is no JSON gets 400, and what is not authentic 401. Entries can be merged, merging them
+/// and with 202 there are some; what is no JSON, nor a form of GitHub's, gets 400, and what is not authentic 401. Entries can be merged, merging them
 /// again changes nothing, and in another order they give the same state. The same body once more is never malformed.
 pub fn check(input: &[u8]) {
     let Some((chosen, bodies)) = input.split_first() else { return };
@@ -50,7 +60,7 @@ pub fn check(input: &[u8]) {
     for body in split(bodies).take(BODIES_MAX) {
         let webhook = webhook(source, body, is_forged);
         let receipt = receive(&mut annotator, source, &webhook, now);
-        check_receipt(&receipt, body, is_forged);
+        check_receipt(&receipt, source, body, is_forged);
         commit(&mut annotator, &receipt.entries, now);
         committed.extend(receipt.entries);
         let again = receive(&mut annotator, source, &webhook, now + MINUTE);
@@ -73,7 +83,7 @@ pub fn signed(chosen: u8, body: &[u8]) -> (&'static str, Webhook) {
 }
 
 fn source_of(chosen: u8) -> &'static str {
-    SOURCES[usize::from(chosen & 3) % SOURCES.len()]
+    SOURCES[usize::from((chosen & 3) | (chosen >> 1 & 4)) % SOURCES.len()]
 }
 
 fn annotator() -> Annotator {
@@ -97,18 +107,26 @@ fn split(mut bodies: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 fn webhook(source: &str, body: &[u8], is_forged: bool) -> Webhook {
-    let header = if source == "pagerduty" {
+    let signature = [
+        ("pagerduty", "X-PagerDuty-Signature", "v1="),
+        ("github", "X-Hub-Signature-256", "sha256="),
+        ("batch", "X-Signature", "sha256="),
+    ];
+    let header = if let Some((_, name, prefix)) = signature.iter().find(|(signed, ..)| *signed == source) {
         let secret: &[u8] = if is_forged { b"another secret" } else { b"secret" };
         let mac = Hmac::<Sha256>::new_from_slice(secret).expect("a key of any length will do").chain_update(body);
         let digits: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-        ("X-PagerDuty-Signature", format!("v1={digits}"))
+        (*name, format!("{prefix}{digits}"))
     } else {
         ("Authorization", if is_forged { "Bearer guess".to_owned() } else { "Bearer token".to_owned() })
     };
     Webhook {
         method: "POST".to_owned(),
         url: format!("/webhooks/{source}"),
-        headers: vec![(header.0.to_owned(), header.1.into_bytes())],
+        headers: vec![
+            (header.0.to_owned(), header.1.into_bytes()),
+            ("X-GitHub-Event".to_owned(), b"deployment_status".to_vec()),
+        ],
         body: body.to_vec(),
     }
 }
@@ -120,7 +138,7 @@ fn receive(annotator: &mut Annotator, source: &str, webhook: &Webhook, now: Nano
     receipt
 }
 
-fn check_receipt(receipt: &Receipt, body: &[u8], is_forged: bool) {
+fn check_receipt(receipt: &Receipt, source: &str, body: &[u8], is_forged: bool) {
     let Receipt { status, retry_after_secs, body: reply, entries, transitions } = receipt;
     assert!(serde_json::from_str::<Value>(reply).is_ok_and(|reply| reply.is_object()), "{reply}");
     assert_eq!(*status == 202, !entries.is_empty(), "{status} with {} entries", entries.len());
@@ -130,7 +148,7 @@ fn check_receipt(receipt: &Receipt, body: &[u8], is_forged: bool) {
         assert_eq!(*status, 413);
     } else if is_forged {
         assert_eq!(*status, 401);
-    } else if serde_json::from_slice::<Value>(body).is_err() {
+    } else if serde_json::from_slice::<Value>(body).is_err() && !(source == "github" && body.starts_with(b"payload=")) {
         assert_eq!(*status, 400, "{reply}");
     } else {
         assert!([200, 202, 400, 413, 503].contains(status), "{status} {reply}");
