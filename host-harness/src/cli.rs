@@ -7,7 +7,9 @@ use anstyle::{AnsiColor, Style};
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::clean;
-use crate::commands::{annotate, check, completions, explain, gaps, incidents, inspect, receive, replay, schema, sign};
+use crate::commands::{
+    annotate, check, completions, explain, gaps, incidents, inspect, receive, replay, schema, serve, sign,
+};
 
 /// Bold, as cargo and rustc begin their messages.
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -52,12 +54,13 @@ enum Color {
 enum Command {
     Replay(replay::Arguments),
     Receive(receive::Arguments),
-    Incidents(incidents::Arguments),
+    Incidents(Box<incidents::Arguments>),
     Annotate(annotate::Arguments),
     Check(check::Arguments),
     Explain(explain::Arguments),
     Gaps(gaps::Arguments),
     Inspect(inspect::Arguments),
+    Serve(serve::Arguments),
     Sign(sign::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
@@ -115,6 +118,7 @@ fn run(command: Command) -> anyhow::Result<Ending> {
         Command::Explain(arguments) => explain::run(&arguments, &mut out),
         Command::Gaps(arguments) => gaps::run(&arguments, &mut out),
         Command::Inspect(arguments) => inspect::run(&arguments, &mut out),
+        Command::Serve(arguments) => serve::run(&arguments),
         Command::Sign(arguments) => sign::run(&arguments, &mut out),
         Command::Schema(schema::Arguments {}) => schema::run(&mut out),
         Command::Completions(arguments) => completions::run(&arguments, Arguments::command(), &mut out),

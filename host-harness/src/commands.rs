@@ -10,5 +10,6 @@ pub mod inspect;
 pub mod receive;
 pub mod replay;
 pub mod schema;
+pub mod serve;
 pub mod shared;
 pub mod sign;

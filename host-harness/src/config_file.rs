@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 
 use crate::diagnostics::{Diagnostic, Severity};
 use crate::plugin::ConfigError;
+use crate::serve::config::SECTION;
 use crate::yaml::{self, Key, Node, Place, Value};
 
 mod references;
@@ -162,10 +163,20 @@ impl ConfigFile {
         &self.references.files
     }
 
-    /// The configuration as the plugin reads it.
+    /// The configuration as the plugin reads it: without the section of the server.
     #[must_use]
     pub fn to_json(&self) -> String {
-        self.root.to_json().to_string()
+        let mut document = self.to_json_value();
+        if let Some(members) = document.as_object_mut() {
+            members.remove(SECTION);
+        }
+        document.to_string()
+    }
+
+    /// The whole configuration as JSON.
+    #[must_use]
+    pub fn to_json_value(&self) -> serde_json::Value {
+        self.root.to_json()
     }
 
     /// The whole tree.

@@ -6,8 +6,8 @@ use anyhow::{Context, anyhow, bail};
 
 use crate::journal::{Journal, MemoryJournal};
 use crate::plugin::{
-    Asked, Build, ConfigError, ConfigWarning, Counter, Entry, Expiry, Explanation, Extent, Gap, Incident, Outcome,
-    Plugin, Receipt, Signal, Transition, Trap, Webhook,
+    Asked, Build, ConfigError, ConfigWarning, Counter, CounterSums, Entry, Expiry, Explanation, Extent, Gap, Incident,
+    Outcome, Plugin, Receipt, Signal, Transition, Trap, Webhook,
 };
 use crate::time::Nanos;
 
@@ -29,9 +29,23 @@ pub struct Host<'build, J> {
     /// How many instances there were, the present one included.
     instances: u64,
     /// Counters of instances that are gone, and of traps.
-    past: BTreeMap<(String, Vec<(String, String)>), u64>,
+    past: CounterSums,
     /// Keys of committed entries that the present instance did not take in since a clock is wrong.
     set_aside: Vec<String>,
+    /// Told of entries after they were committed, before whoever brought them is answered.
+    observer: Option<Observer>,
+}
+
+/// Whoever wants to know what was committed.
+pub type Observer = Box<dyn FnMut(&[Entry]) + Send>;
+
+/// A webhook on its way to its source.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The configured source that it was sent to.
+    pub source: String,
+    /// The request.
+    pub webhook: Webhook,
 }
 
 /// Entries that one call to `merge` is given: a whole state at once would need a deadline of its own.
@@ -91,8 +105,17 @@ impl<'build, J: Journal> Host<'build, J> {
     ) -> Result<(Self, Vec<ConfigWarning>), SetupError> {
         let plugin = build.instantiate()?;
         let name = name.to_owned();
-        let mut host =
-            Self { build, plugin, journal, config, name, instances: 0, past: BTreeMap::new(), set_aside: Vec::new() };
+        let mut host = Self {
+            build,
+            plugin,
+            journal,
+            config,
+            name,
+            instances: 0,
+            past: BTreeMap::new(),
+            set_aside: Vec::new(),
+            observer: None,
+        };
         let warnings = host.set_up(now)?;
         Ok((host, warnings))
     }
@@ -157,22 +180,71 @@ impl<'build, J: Journal> Host<'build, J> {
     /// # Errors
     /// When the plugin trapped and no new instance can be had, or does not take what it made itself.
     pub fn receive(&mut self, source: &str, webhook: &Webhook, now: Nanos) -> anyhow::Result<Received> {
-        let receipt = match self.plugin.receive(source, webhook, now) {
-            Ok(receipt) => receipt,
-            Err(trap) => {
-                self.recover(&trap, now)?;
-                return Ok(Received::failed("the plugin failed", Vec::new(), trap.to_string()));
+        let delivery = Delivery { source: source.to_owned(), webhook: webhook.clone() };
+        let received = self.receive_all(&[delivery], now)?;
+        received.into_iter().next().context("a webhook was not answered")
+    }
+
+    /// Takes several webhooks in, with one commit for all: each as if the others were received elsewhere at the same time.
+    /// Answers in their order.
+    ///
+    /// # Errors
+    /// Those of [`Host::receive`].
+    pub fn receive_all(&mut self, deliveries: &[Delivery], now: Nanos) -> anyhow::Result<Vec<Received>> {
+        let mut received = Vec::with_capacity(deliveries.len());
+        let mut entries = Vec::new();
+        for Delivery { source, webhook } in deliveries {
+            match self.plugin.receive(source, webhook, now) {
+                Ok(receipt) => {
+                    let keys: Vec<String> = receipt.entries.iter().map(|entry| entry.key.clone()).collect();
+                    entries.extend(receipt.entries);
+                    let Receipt { status, retry_after_secs, body, entries: _, transitions } =
+                        Receipt { entries: Vec::new(), ..receipt };
+                    let answer =
+                        Received { status, retry_after_secs, body, transitions, failure: None, set_aside: Vec::new() };
+                    received.push((answer, keys));
+                }
+                Err(trap) => {
+                    self.recover(&trap, now)?;
+                    received.push((Received::failed("the plugin failed", Vec::new(), trap.to_string()), Vec::new()));
+                }
             }
-        };
-        // An answer that stores nothing does not depend on the journal: a forged webhook is 401 on a full disk too.
-        if !receipt.entries.is_empty()
-            && let Err(error) = self.journal.commit(&receipt.entries)
-        {
-            return Ok(Received::failed("storage failed", receipt.transitions, format!("{error:#}")));
         }
-        let set_aside = self.merge(&receipt.entries, now)?;
-        let Receipt { status, retry_after_secs, body, entries: _, transitions } = receipt;
-        Ok(Received { status, retry_after_secs, body, transitions, failure: None, set_aside })
+        // An answer that stores nothing does not depend on the journal: a forged webhook is 401 on a full disk too.
+        let committed = if entries.is_empty() { Ok(()) } else { self.journal.commit(&entries) };
+        let set_aside = if committed.is_ok() { self.merge(&entries, now)? } else { Vec::new() };
+        let answered = received.into_iter().map(|(mut answer, keys)| match &committed {
+            Err(error) if !keys.is_empty() => {
+                Received::failed("storage failed", answer.transitions, format!("{error:#}"))
+            }
+            _ => {
+                answer.set_aside = set_aside.iter().filter(|key| keys.contains(key)).cloned().collect();
+                answer
+            }
+        });
+        Ok(answered.collect())
+    }
+
+    /// Tells `observer` of all entries that are committed from now on, before whoever brought them is answered.
+    pub fn on_commit(&mut self, observer: Observer) {
+        self.observer = Some(observer);
+    }
+
+    /// Replaces the configuration. Incidents are kept.
+    ///
+    /// # Errors
+    /// When the plugin traps. Its faults, if it has any, are the answer: the one before stays in force then.
+    pub fn configure(
+        &mut self,
+        config: String,
+        now: Nanos,
+    ) -> anyhow::Result<Result<Vec<ConfigWarning>, Vec<ConfigError>>> {
+        let instance = format!("{}-{}", self.name, self.instances);
+        let answer = self.ask(now, |plugin| plugin.configure(&config, &instance))?;
+        if answer.is_ok() {
+            self.config = config;
+        }
+        Ok(answer)
     }
 
     /// What [`Host::receive`] would answer; nothing is committed.
@@ -214,6 +286,9 @@ impl<'build, J: Journal> Host<'build, J> {
     fn merge(&mut self, entries: &[Entry], now: Nanos) -> anyhow::Result<Vec<String>> {
         if entries.is_empty() {
             return Ok(Vec::new());
+        }
+        if let Some(observer) = &mut self.observer {
+            observer(entries);
         }
         match self.plugin.merge(entries, now) {
             Ok(Ok(merged)) => Ok(merged.set_aside),
@@ -308,8 +383,8 @@ impl<'build, J: Journal> Host<'build, J> {
     where
         J: 'static,
     {
-        let Self { build, plugin, journal, config, name, instances, past, set_aside } = self;
-        Host { build, plugin, journal: Box::new(journal), config, name, instances, past, set_aside }
+        let Self { build, plugin, journal, config, name, instances, past, set_aside, observer } = self;
+        Host { build, plugin, journal: Box::new(journal), config, name, instances, past, set_aside, observer }
     }
 
     /// The same with a copy of the journal in memory: what is committed from now on is not kept.
@@ -317,9 +392,9 @@ impl<'build, J: Journal> Host<'build, J> {
     /// # Errors
     /// When the journal cannot be read.
     pub fn detached(self) -> anyhow::Result<Host<'build, MemoryJournal>> {
-        let Self { build, plugin, journal, config, name, instances, past, set_aside } = self;
+        let Self { build, plugin, journal, config, name, instances, past, set_aside, observer } = self;
         let journal = MemoryJournal::of(&journal.entries()?);
-        Ok(Host { build, plugin, journal, config, name, instances, past, set_aside })
+        Ok(Host { build, plugin, journal, config, name, instances, past, set_aside, observer })
     }
 
     /// The journal, to change how it behaves.
@@ -354,6 +429,12 @@ impl Processed {
 // === impl Received ===
 
 impl Received {
+    /// The answer while the plugin or the journal cannot go on.
+    #[must_use]
+    pub fn unavailable(failure: String) -> Self {
+        Self::failed("not now", Vec::new(), failure)
+    }
+
     /// The host's own 503. The body does not say what failed: the sender can do nothing about it.
     fn failed(message: &str, transitions: Vec<Transition>, failure: String) -> Self {
         Self {

@@ -112,6 +112,9 @@ impl<P: Plugin + ?Sized> Plugin for Box<P> {
     }
 }
 
+/// Counters added up, by name and attributes.
+pub type CounterSums = std::collections::BTreeMap<(String, Vec<(String, String)>), u64>;
+
 /// The item that an explanation is asked about.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {

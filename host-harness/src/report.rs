@@ -1,5 +1,6 @@
 //! How a replay is shown: to people as text, to programs as JSON.
 
+mod incident_record;
 mod items;
 mod machine;
 mod paint;
@@ -9,6 +10,7 @@ mod timeline;
 
 use clap::ValueEnum;
 
+pub use incident_record::{IncidentRecord, WindowRecord};
 pub use machine::{Document, Lines};
 pub use tables::{table, write_counters, write_gaps};
 pub use text::Text;

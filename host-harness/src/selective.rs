@@ -82,6 +82,11 @@ impl<P: Plugin> Selective<P> {
         Self { plugin, interests: Default::default(), passed: Vec::new(), runs: Vec::new() }
     }
 
+    /// The plugin within, to look at.
+    pub fn inner(&self) -> &P {
+        &self.plugin
+    }
+
     /// Marks one batch; where something was added, the result replaces what is in `output`, whose memory is used again.
     ///
     /// # Errors

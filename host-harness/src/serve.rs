@@ -1,3 +1,32 @@
-//! `faultline serve`.
+//! `faultline serve`: a hop for OTLP, and a hub for the webhooks of incident tools.
+//!
+//! ```text
+//!  webhooks ─▶ webhooks ─▶ hub: receive, commit, merge ─▶ board ──┐ what is committed
+//!  people ───▶ admin ────▶  │                                     ▼
+//!  senders ──▶ connection ─▶ worker: otlp::hop: mark by an instance of the plugin ─▶ otlp::target ─▶ next hops
+//! ```
+//!
+//! Read [`hub`] for what becomes of a webhook, and [`otlp::hop`] for what becomes of a batch.
 
+pub mod admin;
+pub mod buffers;
+pub mod client;
+pub mod committed;
 pub mod config;
+pub mod connection;
+pub mod health;
+pub mod hub;
+pub mod instance;
+pub mod loaded;
+pub mod metrics;
+pub mod otlp;
+mod own_metrics;
+mod reconcile;
+mod reload;
+mod server;
+mod switch;
+pub mod tls;
+pub mod webhooks;
+mod worker;
+
+pub use server::{Failure, run};

@@ -176,7 +176,8 @@ fn a_received_incident_is_open_in_the_state_until_it_is_closed() {
     assert_eq!(closed["transitions"][0]["from"], "triggered");
     let ran = faultline(&["incidents", "--config", "faultline.yaml", "--state", &state, "--at", LATER]).ends_with(0);
     assert_eq!(ran.stdout, "No incident is open at 2026-03-01T10:02:00Z.\n");
-    let one = faultline(&["incidents", "2026-031", "--config", "faultline.yaml", "--state", &state, "--at", LATER]);
+    let one =
+        faultline(&["incidents", "show", "2026-031", "--config", "faultline.yaml", "--state", &state, "--at", LATER]);
     check_golden("incident.txt", &one.ends_with(0).stdout);
 }
 

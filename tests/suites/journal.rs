@@ -20,6 +20,9 @@ use faultline::plugin::Entry;
 
 use disk::Disk;
 
+/// Everything that a journal holds: entries and notes.
+type Content = (Vec<Entry>, Vec<(String, Option<Vec<u8>>)>);
+
 /// An entry of its own, of about `bytes` bytes.
 fn entry(number: usize, bytes: usize) -> Entry {
     let mut content = format!("1 {{\"kind\":\"test\",\"received\":{number},\"filler\":\"").into_bytes();
@@ -34,8 +37,7 @@ fn open(disk: &Disk) -> anyhow::Result<RedbJournal> {
     RedbJournal::open_on(Path::new("journal.redb"), disk.storage())
 }
 
-/// Everything that a journal holds, entries and notes.
-fn content(journal: &dyn Journal) -> (Vec<Entry>, Vec<(String, Option<Vec<u8>>)>) {
+fn content(journal: &dyn Journal) -> Content {
     let entries = journal.entries().expect("entries can be read");
     let names = journal.notes().expect("notes can be listed");
     let notes = names.into_iter().map(|name| {

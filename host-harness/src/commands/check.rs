@@ -10,6 +10,7 @@ use crate::cli::Ending;
 use crate::config_file::{ConfigFile, Rejected};
 use crate::diagnostics::{Diagnostic, Severity};
 use crate::plugin::Build;
+use crate::serve::config::{SECTION, ServeConfig};
 use crate::yaml::Place;
 
 const AFTER_HELP: &str = "\
@@ -84,6 +85,13 @@ fn check(build: &dyn Build, path: &Path) -> anyhow::Result<Findings> {
         Ok(warnings) => file.diagnostics(Severity::Warning, &warnings),
         Err(faults) => file.diagnostics(Severity::Error, &faults),
     });
+    let document = file.to_json_value();
+    if document.get(SECTION).is_some() {
+        diagnostics.extend(match ServeConfig::check(&document) {
+            Ok((_, warnings)) => file.diagnostics(Severity::Warning, &warnings),
+            Err(faults) => file.diagnostics(Severity::Error, &faults),
+        });
+    }
     diagnostics.sort_by_key(|diagnostic| diagnostic.place.bytes.start);
     Ok(Findings { diagnostics, text: file.text().to_owned() })
 }

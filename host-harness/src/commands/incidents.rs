@@ -1,106 +1,161 @@
-//! `faultline incidents`: what is open, and what it marks.
+//! `faultline incidents`: what is open, what it marks, and incidents by hand.
+
+mod change;
+mod hub;
 
 use std::io::Write;
 
-use clap::Args;
-use serde::Serialize;
+use anyhow::Context;
+use clap::{Args, Subcommand};
 
+use self::change::{Change, Named};
+use self::hub::{HubArguments, percent_encode};
 use super::shared::{Format, SubjectArguments, time};
 use crate::clean::Clean;
 use crate::cli::Ending;
-use crate::plugin::{Incident, Window};
-use crate::report::table;
-use crate::time::{Nanos, Rfc3339};
+use crate::report::{IncidentRecord, table};
+use crate::time::{Nanos, Rfc3339, now};
 
 const AFTER_HELP: &str = "\
 Examples:
-  faultline incidents --state state.json
-  faultline incidents --scenario tests/scenarios/two_overlapping_incidents_are_listed_most_severe_first
-  faultline incidents '#1042' -o json
+  faultline incidents                                    of a running server, if FAULTLINE_HUB names one
+  faultline incidents list --state state.json
+  faultline incidents show '#1042' -o json
+  faultline incidents open db-2026-07 --service checkout --severity high --title 'replica lags'
+  faultline incidents close pagerduty:Q1CHK8M2XW9R4T     one whose resolve never came
 
-An incident is named by <source>:<id>, by its id in the incident tool, or by what people call it there.
+An incident is named by <source>:<id>, by its id in the incident tool, or by what people call it there. With --hub or
+FAULTLINE_HUB a running server is asked, else the configuration and the state here.
 
 Exit status:
   0  done; there may be no incident
   1  there is no such incident, several could be meant, or the command failed
   2  the command line is wrong";
 
-/// List the incidents that are open and the time they mark; or show one, open or not.
+/// List the incidents that are open and the time they mark; show one, open or not; open, update and close them by hand.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = AFTER_HELP, args_conflicts_with_subcommands = true)]
 pub struct Arguments {
-    /// The incident to show.
-    pub name: Option<String>,
-    /// As of when, RFC 3339 [default: now, or the end of the scenario].
+    /// What to do [default: list].
+    #[command(subcommand)]
+    pub action: Option<Action>,
+    /// Without an action.
+    #[command(flatten)]
+    pub look: Look,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Action {
+    /// Those that are open, most severe first.
+    List(Look),
+    /// One, open or not.
+    Show {
+        /// Its name.
+        name: String,
+        /// Where to look.
+        #[command(flatten)]
+        look: Look,
+    },
+    /// Open one by hand, on a running server.
+    Open(Change),
+    /// Change what is said of one.
+    Update(Change),
+    /// Say that somebody is at it.
+    Acknowledge(Named),
+    /// End one.
+    Close(Named),
+}
+
+/// Where to look, and how to print.
+#[derive(Args, Clone, Debug)]
+pub struct Look {
+    /// As of when, RFC 3339; of a running server it is now [default: now, or the end of the scenario].
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub at: Option<Nanos>,
     /// How to print.
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     pub output: Format,
-    /// What is looked at.
+    /// A running server.
+    #[command(flatten)]
+    pub hub: HubArguments,
+    /// What is looked at otherwise.
     #[command(flatten)]
     pub subject: SubjectArguments,
 }
 
-/// An incident, as JSON.
-#[derive(Serialize)]
-struct Record {
-    id: String,
-    source: String,
-    external_id: String,
-    display: String,
-    kind: String,
-    state: String,
-    open: bool,
-    severity: String,
-    title: String,
-    url: String,
-    started: Rfc3339,
-    ended: Option<Rfc3339>,
-    lease_until: Option<Rfc3339>,
-    windows: Vec<WindowRecord>,
-    services: Vec<String>,
-    reason: String,
-}
-
-/// A window, as JSON.
-#[derive(Serialize)]
-struct WindowRecord {
-    from: Rfc3339,
-    until: Option<Rfc3339>,
-}
-
-/// Lists or shows.
+/// Does it.
 ///
 /// # Errors
-/// When the subject cannot be used, the name fits none or several, or `out` cannot be written.
+/// When the subject cannot be used, the server does not answer, the name fits none or several, or `out` cannot be written.
 pub fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<Ending> {
-    let build = arguments.subject.plugin.build()?;
-    let (mut host, at) = arguments.subject.open(&build, arguments.at)?;
-    match &arguments.name {
-        Some(name) => {
-            let record = Record::from(host.find(name, at)?);
-            match arguments.output {
-                Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(&record)?)?,
-                Format::Text => write_one(out, &record)?,
-            }
-        }
-        None => {
-            let records: Vec<Record> = host.open(at)?.into_iter().map(Record::from).collect();
-            match arguments.output {
-                Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(&records)?)?,
-                Format::Text if records.is_empty() => writeln!(out, "No incident is open at {}.", Rfc3339(at))?,
-                Format::Text => writeln!(out, "{}", list(&records))?,
-            }
-        }
+    match &arguments.action {
+        None => arguments.look.list(out),
+        Some(Action::List(look)) => look.list(out),
+        Some(Action::Show { name, look }) => look.show(name, out),
+        Some(Action::Open(change)) => change.send("open", out),
+        Some(Action::Update(change)) => change.send("update", out),
+        Some(Action::Acknowledge(named)) => named.send("acknowledge", out),
+        Some(Action::Close(named)) => named.send("close", out),
     }
-    Ok(Ending::Fine)
 }
 
-fn list(records: &[Record]) -> String {
+// === impl Look ===
+
+impl Look {
+    /// Files that were named are meant, whatever the environment says.
+    fn is_of_server(&self) -> bool {
+        let SubjectArguments { config, scenario, .. } = &self.subject;
+        self.hub.hub.is_some() || (config.config.is_none() && config.state.is_none() && scenario.is_none())
+    }
+
+    fn list(&self, out: &mut dyn Write) -> anyhow::Result<Ending> {
+        let hub = if self.is_of_server() { self.hub.hub()? } else { None };
+        let (records, at) = match hub {
+            Some(hub) => {
+                let records =
+                    serde_json::from_value(hub.get("/v1/incidents")?).context("the answer is no list of incidents")?;
+                (records, now())
+            }
+            None => {
+                let build = self.subject.plugin.build()?;
+                let (mut host, at) = self.subject.open(&build, self.at)?;
+                (host.open(at)?.into_iter().map(IncidentRecord::from).collect::<Vec<_>>(), at)
+            }
+        };
+        match self.output {
+            Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(&records)?)?,
+            Format::Text if records.is_empty() => writeln!(out, "No incident is open at {}.", Rfc3339(at))?,
+            Format::Text => writeln!(out, "{}", list(&records))?,
+        }
+        Ok(Ending::Fine)
+    }
+
+    fn show(&self, name: &str, out: &mut dyn Write) -> anyhow::Result<Ending> {
+        let hub = if self.is_of_server() { self.hub.hub()? } else { None };
+        let record: IncidentRecord = match hub {
+            Some(hub) => {
+                let path = format!("/v1/incidents/{}", percent_encode(name));
+                serde_json::from_value(hub.get(&path)?).context("the answer is no incident")?
+            }
+            None => {
+                let build = self.subject.plugin.build()?;
+                let (mut host, at) = self.subject.open(&build, self.at)?;
+                host.find(name, at)?.into()
+            }
+        };
+        match self.output {
+            Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(&record)?)?,
+            Format::Text => write_one(out, &record)?,
+        }
+        Ok(Ending::Fine)
+    }
+}
+
+fn list(records: &[IncidentRecord]) -> String {
     let header = ["incident", "severity", "state", "marks", "from", "title"];
     let rows = records.iter().map(|record| {
-        let from = record.windows.last().map(|window| window.from.to_string()).unwrap_or_default();
+        let from = record.windows.last().map(|window| window.from.clone()).unwrap_or_default();
         let services = if record.services.is_empty() { "nothing".to_owned() } else { record.services.join(", ") };
         let title = format!("{} {}", record.display, record.title).trim().to_owned();
         vec![record.id.clone(), record.severity.clone(), record.state.clone(), services, from, title]
@@ -108,7 +163,7 @@ fn list(records: &[Record]) -> String {
     table(&header, rows)
 }
 
-fn write_one(out: &mut dyn Write, record: &Record) -> anyhow::Result<()> {
+fn write_one(out: &mut dyn Write, record: &IncidentRecord) -> anyhow::Result<()> {
     let mut line = |label: &str, text: &str| match text {
         "" => Ok(()),
         text => writeln!(out, "{label:<10} {}", Clean(text)),
@@ -120,41 +175,14 @@ fn write_one(out: &mut dyn Write, record: &Record) -> anyhow::Result<()> {
     line("kind", &record.kind)?;
     line("severity", &record.severity)?;
     line("state", &format!("{} ({})", record.state, if record.open { "open" } else { "not open" }))?;
-    line("started", &record.started.to_string())?;
-    line("ended", &record.ended.map(|time| time.to_string()).unwrap_or_default())?;
-    line("lease", &record.lease_until.map(|time| format!("until {time}")).unwrap_or_default())?;
+    line("started", &record.started)?;
+    line("ended", record.ended.as_deref().unwrap_or_default())?;
+    line("lease", &record.lease_until.as_ref().map(|time| format!("until {time}")).unwrap_or_default())?;
     let services = if record.services.is_empty() { "nothing".to_owned() } else { record.services.join(", ") };
     line("marks", &format!("{services}: {}", record.reason))?;
     for window in &record.windows {
-        let until = window.until.map_or_else(|| "further notice".to_owned(), |until| until.to_string());
+        let until = window.until.as_deref().unwrap_or("further notice");
         line("window", &format!("{} until {until}", window.from))?;
     }
     Ok(())
-}
-
-// === impl Record ===
-
-impl From<Incident> for Record {
-    fn from(incident: Incident) -> Self {
-        let Incident { id, source, external_id, display, kind, state, open, severity, title, url, .. } = incident;
-        let window = |Window { from, until }: Window| WindowRecord { from: Rfc3339(from), until: until.map(Rfc3339) };
-        Self {
-            id,
-            source,
-            external_id,
-            display,
-            kind,
-            state,
-            open,
-            severity,
-            title,
-            url,
-            started: Rfc3339(incident.started),
-            ended: incident.ended.map(Rfc3339),
-            lease_until: incident.lease_until.map(Rfc3339),
-            windows: incident.windows.into_iter().map(window).collect(),
-            services: incident.services,
-            reason: incident.reason,
-        }
-    }
 }

@@ -19,7 +19,7 @@ use crate::scenario::{Player, Scenario};
 use crate::time::{Nanos, now, parse_time};
 
 /// Where the configuration is when no other is named.
-const CONFIG: &str = "faultline.yaml";
+pub const CONFIG: &str = "faultline.yaml";
 
 /// Which plugin to run.
 #[derive(Args, Clone, Debug)]
@@ -71,13 +71,19 @@ impl PluginArguments {
     /// # Errors
     /// When the file cannot be read or is no plugin.
     pub fn build(&self) -> anyhow::Result<GuestBuild> {
+        self.build_within(Limits::default())
+    }
+
+    /// The same with other bounds on its instances.
+    ///
+    /// # Errors
+    /// Those of [`Self::build`].
+    pub fn build_within(&self, limits: Limits) -> anyhow::Result<GuestBuild> {
         match &self.plugin {
-            None => {
-                GuestBuild::new(EMBEDDED, Limits::default(), Cache::User).context("the built-in plugin cannot be used")
-            }
+            None => GuestBuild::new(EMBEDDED, limits, Cache::User).context("the built-in plugin cannot be used"),
             Some(path) => {
                 let bytes = fs::read(path).with_context(|| format!("cannot read the plugin {}", path.display()))?;
-                GuestBuild::new(&bytes, Limits::default(), Cache::User).with_context(|| Hint {
+                GuestBuild::new(&bytes, limits, Cache::User).with_context(|| Hint {
                     message: format!("{} cannot be used as a plugin", path.display()),
                     hint: format!("`faultline inspect {}` shows what is in it", path.display()),
                 })

@@ -13,6 +13,7 @@ use faultline_annotator::document::{Faults, Place, Read};
 use faultline_annotator::{choices, settings};
 use serde_json::Value;
 
+pub use meaning::ADMIN_SOURCE;
 pub use values::{Address, Endpoint, FilePath};
 
 use crate::plugin::{ConfigError, ConfigWarning, Signal};
@@ -324,11 +325,10 @@ impl ServeConfig {
         let section = document.get(SECTION).filter(|section| !section.is_null());
         let config = section.and_then(|section| Self::read(&root.member(SECTION, section))).unwrap_or_default();
         let meaning = meaning::check(&config, document, &|place| faults.has_at_or_below(place));
-        for fault in meaning.errors {
-            if !faults.has_at_or_above(&fault.pointer) {
-                faults.note(fault);
-            }
-        }
+        // What a stand-in lacks is no fault of the document.
+        let errors: Vec<_> =
+            meaning.errors.into_iter().filter(|fault| !faults.has_at_or_above(&fault.pointer)).collect();
+        errors.into_iter().for_each(|fault| faults.note(fault));
         let errors = faults.into_inner();
         if errors.is_empty() {
             Ok((config, meaning.warnings.into_iter().map(from_fault).collect()))

@@ -8,15 +8,12 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::disk::{Disk, Moment};
-use super::{content, entry, open};
+use super::{Content, content, entry, open};
 
 /// Disks with some of what was not synced, for each sync.
 const SUBSETS: usize = 12;
 /// Of the disks after a crash one in so many crashes again, while it recovers.
 const SECOND_CRASH_ONE_IN: u32 = 40;
-
-/// What a journal holds after a step.
-type Content = (Vec<Entry>, Vec<(String, Option<Vec<u8>>)>);
 
 /// A journal at work, and what it must hold after each step.
 struct Workload {

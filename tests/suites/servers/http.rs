@@ -40,6 +40,14 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> io::Result<Answer> {
     send(address, "GET", path, &[], b"")
 }
 
+/// `GET path` with further headers.
+///
+/// # Errors
+/// If nobody listens, or what comes back is no HTTP.
+pub(crate) fn get_with(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> io::Result<Answer> {
+    send(address, "GET", path, headers, b"")
+}
+
 /// `POST path` with a body and further headers.
 ///
 /// # Errors

@@ -12,6 +12,7 @@
 
 mod alertmanager;
 mod collector;
+mod faultline;
 pub(crate) mod http;
 mod ports;
 mod process;
@@ -23,6 +24,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use alertmanager::Alertmanager;
 pub(crate) use collector::Collector;
+pub(crate) use faultline::{Addresses, Faultline, SOURCES, Setup};
 pub(crate) use webhooks::{ReceivedWebhook, WebhookListener};
 
 /// How long a thing may take that takes a second on an idle machine.

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Instant;
 
@@ -51,7 +51,7 @@ impl ServerProcess {
         let (address, path) = ready;
         while !http::get(address, path).is_ok_and(|answer| answer.status == 200) {
             if let Some(status) = process.child.try_wait().expect("a child can be waited for") {
-                if process.log_from(printed_before).contains("address already in use") {
+                if process.log_from(printed_before).to_lowercase().contains("address already in use") {
                     return Err(AddressInUse);
                 }
                 panic!("{name} ended before it was ready ({status})");
@@ -76,6 +76,11 @@ impl ServerProcess {
         let printed = fs::read(&self.log).unwrap_or_default();
         let from = usize::try_from(offset).expect("logs fit into memory").min(printed.len());
         String::from_utf8_lossy(&printed[from..]).into_owned()
+    }
+
+    /// Waits until it ends of its own accord.
+    pub(super) fn wait(&mut self) -> ExitStatus {
+        self.child.wait().expect("a child can be waited for")
     }
 
     /// Ends it at once, as a crash would.

@@ -17,7 +17,7 @@ pub(super) struct Findings {
 }
 
 /// Incidents opened by hand have this source; `admin:<id>` is their id.
-pub(crate) const ADMIN_SOURCE: &str = "admin";
+pub const ADMIN_SOURCE: &str = "admin";
 
 /// Headers that HTTP, gRPC or OTLP need for themselves.
 const RESERVED: [&str; 8] = [

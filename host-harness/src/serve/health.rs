@@ -1,0 +1,187 @@
+//! `/metrics`, `/livez`, `/readyz`: what the server says of itself to whoever watches it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::time::timeout;
+
+use super::buffers::Budget;
+use super::hub::Hub;
+use super::instance::Instance;
+use super::metrics::{Family, Kind, Metrics, Point, Value, to_prometheus};
+use crate::plugin::CounterSums;
+use crate::time::now;
+
+/// What the routes share.
+#[derive(Clone)]
+pub struct Health {
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// Who knows of incidents.
+    pub hub: Hub,
+    /// What is held.
+    pub budget: Arc<Budget>,
+    /// All instances that mark telemetry.
+    pub instances: Vec<Arc<Mutex<Instance>>>,
+    /// When the server began.
+    pub began: Instant,
+    /// Set when it stops: whoever balances load should send no more.
+    pub is_stopping: Arc<AtomicBool>,
+}
+
+/// How long the hub may take to answer whoever watches; then they hear the rest.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long an instance that is busy with a batch is waited for.
+const TRIES: usize = 20;
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// The routes.
+pub fn router(health: Health) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/livez", get(|| async { "alive\n" }))
+        .route("/readyz", get(ready))
+        .with_state(health)
+}
+
+async fn metrics(State(health): State<Health>) -> Response {
+    let text = to_prometheus(&health.families().await);
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+async fn ready(State(health): State<Health>) -> Response {
+    if health.is_stopping.load(Ordering::Relaxed) {
+        return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response();
+    }
+    match timeout(PATIENCE, health.hub.ask(|core| core.stopped())).await {
+        Ok(Ok(stopped)) => {
+            let mut text = "ready\n".to_owned();
+            for stop in stopped {
+                text.push_str(&format!("marking is stopped by {stop}\n"));
+            }
+            text.into_response()
+        }
+        // Telemetry passes all the same: whoever sends it should go on.
+        _ => "ready\nthe hub has too much to do, or has ended: incidents stay as they are\n".into_response(),
+    }
+}
+
+// === impl Health ===
+
+impl Health {
+    /// Everything as it stands.
+    pub async fn families(&self) -> Vec<Family> {
+        let mut families = self.metrics.families();
+        families.push(Family::gauge(
+            "held",
+            "bytes",
+            "Bytes of requests that are under way.",
+            Point::plain(whole(self.budget.held())),
+        ));
+        let capacity = Point::plain(whole(self.budget.capacity()));
+        families.push(Family::gauge(
+            "held_capacity",
+            "bytes",
+            "As many may be held; what does not fit is refused for the moment.",
+            capacity,
+        ));
+        families.push(Family::gauge(
+            "uptime",
+            "seconds",
+            "Since the server began.",
+            Point::plain(self.began.elapsed().as_secs()),
+        ));
+        let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
+        let version = vec![Point { labels: version, value: Value::Count(1) }];
+        families.push(Family::gauge("build_info", "", "Which version this is.", version));
+        let of_hub = self.hub.ask(|core| core.families());
+        if let Ok(Ok(of_hub)) = timeout(PATIENCE, of_hub).await {
+            families.extend(of_hub);
+        }
+        families.extend(self.of_instances().await);
+        families
+    }
+
+    async fn of_instances(&self) -> Vec<Family> {
+        let mut sums = CounterSums::new();
+        let (mut restarts, mut memory_bytes) = (0, 0);
+        for instance in &self.instances {
+            for _ in 0..TRIES {
+                if let Some((of_instance, grown)) = look_at(instance, &mut sums) {
+                    restarts += of_instance;
+                    memory_bytes += grown;
+                    break;
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+        let restarts = Point::plain(restarts);
+        let mut families = vec![
+            Family::counter(
+                "plugin_restarts",
+                "Instances of the plugin that were replaced: they trapped, or ran out of time or memory.",
+                restarts,
+            ),
+            Family::gauge(
+                "plugin_memory",
+                "bytes",
+                "Memory of all instances that mark telemetry.",
+                Point::plain(whole(memory_bytes)),
+            ),
+        ];
+        families.extend(of_counters(sums));
+        families
+    }
+}
+
+/// Adds the counters of an instance, and tells its restarts and the bytes of its memory; nothing while it is busy.
+fn look_at(instance: &Mutex<Instance>, sums: &mut CounterSums) -> Option<(u64, usize)> {
+    let mut instance = match instance.try_lock() {
+        Ok(instance) => instance,
+        Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
+        Err(TryLockError::WouldBlock) => return None,
+    };
+    instance.add_counters(sums);
+    Some((instance.restarts(), instance.memory_bytes()))
+}
+
+/// The plugin's own counters, whose names and attributes are the plugin's.
+pub(super) fn of_counters(sums: CounterSums) -> Vec<Family> {
+    let mut families: Vec<Family> = Vec::new();
+    for ((name, attributes), value) in sums {
+        let labels = attributes.into_iter().filter_map(|(key, value)| Some((label(&key)?, value))).collect();
+        let point = Point { labels, value: Value::Count(value) };
+        let name = format!("plugin_{}", name.replace(['.', '-'], "_"));
+        match families.last_mut() {
+            Some(family) if family.name == name => family.points.push(point),
+            _ => families.push(Family {
+                name,
+                help: "Counted by the plugin.".to_owned(),
+                kind: Kind::Counter,
+                unit: "",
+                points: vec![point],
+            }),
+        }
+    }
+    families
+}
+
+/// The attributes of the plugin's counters.
+fn label(key: &str) -> Option<&'static str> {
+    ["function", "kind", "reason", "signal", "source", "status"].into_iter().find(|known| *known == key)
+}
+
+fn whole(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}
+
+/// As of now, for whoever pushes them.
+pub(super) async fn request(health: &Health, instance: &str, started: crate::time::Nanos) -> Vec<u8> {
+    super::metrics::to_otlp(&health.families().await, instance, started, now())
+}

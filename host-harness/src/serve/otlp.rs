@@ -1,0 +1,14 @@
+//! OTLP in and out. Batches are bytes: what is not the plugin's to change leaves as it came.
+
+mod body;
+mod compression;
+mod count;
+pub mod grpc;
+pub mod hop;
+pub mod http;
+mod json;
+pub mod refusal;
+pub mod signal;
+pub mod target;
+
+pub use body::Pieces;

@@ -1,0 +1,145 @@
+//! A configuration that is read again: on `SIGHUP`, and when its file changes. The last good one stays in force.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use sha2::{Digest, Sha256};
+
+use super::hub::{Busy, Hub};
+use super::loaded::Loaded;
+use super::metrics::Metrics;
+use super::otlp::hop::Hop;
+use super::server::targets;
+use super::webhooks;
+use crate::diagnostics::Severity;
+
+/// Reads the configuration again, and puts it in force.
+pub(super) struct Reload {
+    path: PathBuf,
+    loaded: Loaded,
+    /// What the configuration that was last read names.
+    files: Vec<PathBuf>,
+    /// Of its file and of those, when they were last read.
+    digest: [u8; 32],
+    inner_token: Arc<str>,
+    hub: Hub,
+    metrics: Arc<Metrics>,
+    settings: Arc<ArcSwap<webhooks::Settings>>,
+    hops: Vec<Arc<Hop>>,
+}
+
+/// How often the files are looked at. Contents are compared, not times: what Kubernetes mounts changes by links.
+pub(super) const INTERVAL: Duration = Duration::from_secs(2);
+
+// === impl Reload ===
+
+impl Reload {
+    /// For a configuration that is in force.
+    pub(super) fn new(
+        path: &Path,
+        loaded: Loaded,
+        inner_token: Arc<str>,
+        hub: Hub,
+        metrics: Arc<Metrics>,
+        settings: Arc<ArcSwap<webhooks::Settings>>,
+        hops: Vec<Arc<Hop>>,
+    ) -> Self {
+        let path = path.to_owned();
+        let files = loaded.file.files().to_vec();
+        let digest = digest(&path, &files);
+        Self { path, loaded, files, digest, inner_token, hub, metrics, settings, hops }
+    }
+
+    /// Reads again what has changed.
+    pub(super) async fn reload_if_changed(&mut self) {
+        if digest(&self.path, &self.files) != self.digest {
+            self.reload().await;
+        }
+    }
+
+    /// Reads the configuration, and puts it in force if it has no faults.
+    pub(super) async fn reload(&mut self) {
+        let result = self.try_reload().await;
+        // A faulty one is not read again until it changes.
+        self.digest = digest(&self.path, &self.files);
+        self.metrics.reloaded(result.is_ok());
+        match result {
+            Ok(()) => tracing::info!(path = %self.path.display(), "the configuration was read again and is in force"),
+            Err(reasons) => {
+                for reason in reasons {
+                    tracing::error!(reason, "the configuration was not taken; the last good one stays in force");
+                }
+            }
+        }
+    }
+
+    async fn try_reload(&mut self) -> Result<(), Vec<String>> {
+        let one = |error: anyhow::Error| vec![format!("{error:#}")];
+        let loaded = Loaded::read(&self.path, &self.inner_token).map_err(one)?.map_err(|unusable| {
+            self.files.clone_from(&unusable.files);
+            unusable.lines()
+        })?;
+        self.files = loaded.file.files().to_vec();
+        let mut of_hops = Vec::new();
+        for hop in &self.hops {
+            of_hops.push(targets(&loaded, &hop.buffers).map_err(one)?);
+        }
+        let plugin = loaded.plugin.clone();
+        let configured = self.hub.ask(move |core| core.configure(plugin)).await;
+        let configured = configured.map_err(|Busy| vec!["the hub has too much to do".to_owned()])?.map_err(one)?;
+        let warnings = configured.map_err(|faults| {
+            let diagnostics = loaded.file.diagnostics(Severity::Error, &faults);
+            diagnostics.iter().map(crate::diagnostics::Diagnostic::one_line).collect::<Vec<_>>()
+        })?;
+        for diagnostic in loaded.file.diagnostics(Severity::Warning, &warnings).iter().chain(&loaded.warnings) {
+            tracing::warn!("{}", diagnostic.one_line());
+        }
+        for (hop, targets) in self.hops.iter().zip(of_hops) {
+            hop.targets.store(Arc::new(targets));
+        }
+        self.settings.store(Arc::new(loaded.webhooks.clone()));
+        for key in needs_restart(&self.loaded, &loaded) {
+            tracing::warn!(key, "this part of the configuration takes effect with the next start");
+        }
+        self.loaded = loaded;
+        Ok(())
+    }
+}
+
+/// Parts of `serve` that have changed and are only read at the start.
+fn needs_restart(before: &Loaded, after: &Loaded) -> Vec<&'static str> {
+    let (before, after) = (&before.serve, &after.serve);
+    // A secret does not show in what `Debug` writes; tokens are compared by their digests.
+    let tokens = |serve: &super::config::ServeConfig| super::admin::digests(&serve.admin.tokens);
+    let changed = [
+        ("serve.otlp", format!("{:?}", before.otlp) != format!("{:?}", after.otlp)),
+        ("serve.webhooks", format!("{:?}", before.webhooks) != format!("{:?}", after.webhooks)),
+        (
+            "serve.admin",
+            format!("{:?}", before.admin) != format!("{:?}", after.admin) || tokens(before) != tokens(after),
+        ),
+        ("serve.telemetry", format!("{:?}", before.telemetry) != format!("{:?}", after.telemetry)),
+        ("serve.journal", format!("{:?}", before.journal) != format!("{:?}", after.journal)),
+        ("serve.plugin", format!("{:?}", before.plugin) != format!("{:?}", after.plugin)),
+        ("serve.reconcile", format!("{:?}", before.reconcile) != format!("{:?}", after.reconcile)),
+        ("serve.workers", before.workers != after.workers),
+    ];
+    changed.into_iter().filter_map(|(key, changed)| changed.then_some(key)).collect()
+}
+
+fn digest(path: &Path, files: &[PathBuf]) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    for path in std::iter::once(path).chain(files.iter().map(PathBuf::as_path)) {
+        // A file that is not there is another state than an empty one.
+        match std::fs::read(path) {
+            Ok(bytes) => {
+                digest.update([1]);
+                digest.update(Sha256::digest(bytes));
+            }
+            Err(_) => digest.update([0]),
+        }
+    }
+    digest.finalize().into()
+}

@@ -1,0 +1,118 @@
+//! `POST /webhooks/{source}`: the way in for incident tools.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderValue, Request, Response, StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::any;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tokio::time::timeout;
+
+use super::hub::{Busy, Hub};
+use super::metrics::Metrics;
+use crate::host::{Delivery, Received};
+use crate::plugin::Webhook;
+
+/// What the routes share.
+#[derive(Clone)]
+pub struct Webhooks {
+    /// Who decides.
+    pub hub: Hub,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// What of the configuration matters here; replaced with it.
+    pub settings: Arc<ArcSwap<Settings>>,
+}
+
+/// What of the configuration matters to webhooks.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Names of the configured sources.
+    pub sources: Vec<String>,
+    /// Bytes of a body; larger ones get 413.
+    pub bytes_max: usize,
+}
+
+/// How long a body may take to arrive. Senders give up after 4 s to 30 s.
+const RECEIVE: Duration = Duration::from_secs(10);
+/// How long the hub may take. A sender that waits longer has given up.
+const DECIDE: Duration = Duration::from_secs(25);
+/// When a sender that was not heard is to come again.
+const RETRY_AFTER_SECS: u32 = 30;
+
+/// The routes.
+pub fn router(webhooks: Webhooks) -> Router {
+    Router::new().route("/webhooks/{source}", any(receive)).with_state(webhooks)
+}
+
+async fn receive(
+    State(webhooks): State<Webhooks>,
+    Path(source): Path<String>,
+    request: Request<Body>,
+) -> Response<Body> {
+    let settings = webhooks.settings.load_full();
+    let began = Instant::now();
+    let response = match read(request, settings.bytes_max).await {
+        Ok(webhook) => deliver(&webhooks.hub, &source, webhook).await,
+        Err(refusal) => refusal,
+    };
+    webhooks.metrics.webhook_seconds.observe(began.elapsed());
+    let known = settings.sources.contains(&source);
+    webhooks.metrics.webhook(if known { &source } else { "unknown" }, response.status().as_u16());
+    response
+}
+
+/// Hands a webhook to the hub, and waits until it is durable and in force.
+pub async fn deliver(hub: &Hub, source: &str, webhook: Webhook) -> Response<Body> {
+    let delivery = Delivery { source: source.to_owned(), webhook };
+    match timeout(DECIDE, hub.receive(delivery)).await {
+        Ok(Ok(received)) => answer(received),
+        Ok(Err(Busy)) | Err(_) => answer(Received::unavailable("the hub has too much to do".to_owned())),
+    }
+}
+
+/// The answer for the sender.
+pub fn answer(received: Received) -> Response<Body> {
+    let status = StatusCode::from_u16(received.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = (status, [(header::CONTENT_TYPE, "application/json")], received.body).into_response();
+    let retry_after = received.retry_after_secs.or((received.status == 503).then_some(RETRY_AFTER_SECS));
+    if let Some(seconds) = retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// Reads a request whole, as the plugin wants it.
+///
+/// # Errors
+/// The answer when it is too large, too slow, cut short, or compressed.
+pub async fn read(request: Request<Body>, bytes_max: usize) -> Result<Webhook, Response<Body>> {
+    let (head, body) = request.into_parts();
+    let encoded = head.headers.get(header::CONTENT_ENCODING).is_some_and(|value| value != "identity");
+    if encoded {
+        return Err(refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a Content-Encoding is not supported"));
+    }
+    let body = match timeout(RECEIVE, Limited::new(body, bytes_max).collect()).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            let message = format!("the body has more than {bytes_max} bytes (`limits.webhook_bytes`)");
+            return Err(refusal(StatusCode::PAYLOAD_TOO_LARGE, &message));
+        }
+        Ok(Err(_)) => return Err(refusal(StatusCode::BAD_REQUEST, "the body was cut short")),
+        Err(_elapsed) => return Err(refusal(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")),
+    };
+    let url = head.uri.path_and_query().map_or_else(String::new, ToString::to_string);
+    let headers = head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
+    Ok(Webhook { method: head.method.to_string(), url, headers: headers.collect(), body: body.to_vec() })
+}
+
+/// An answer of the host's own, in the form of the plugin's.
+pub fn refusal(status: StatusCode, message: &str) -> Response<Body> {
+    let body = serde_json::json!({ "status": "refused", "message": message }).to_string();
+    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
