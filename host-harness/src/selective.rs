@@ -19,7 +19,7 @@ use crate::time::{Nanos, SECOND};
 /// A plugin whose `process` asks for `interest` and `edits`. All else is handed on to the plugin within.
 ///
 /// The outcome is that of the plugin's own `process`, but that what is not passed is not counted, not refused, and does not
-/// count toward the limit on a batch. `evidence_one_in` is not looked at.
+/// count toward the limit on a batch. One batch in `evidence_one_in` is passed whole.
 pub struct Selective<P> {
     plugin: P,
     /// Of each signal.
@@ -49,6 +49,10 @@ struct Interest {
     /// When it was asked for; never, or the answer no longer holds.
     asked: Option<Nanos>,
     concerned: Concerned,
+    /// One batch in so many is passed whole; 0: none.
+    whole_one_in: u32,
+    /// Batches since one was.
+    since_whole: u32,
 }
 
 /// [`Scope`], to be looked up.
@@ -128,7 +132,15 @@ impl<P: Plugin> Selective<P> {
             Signal::Logs => logs,
         };
         if !interest.holds_at(now) {
-            *interest = Interest { asked: Some(now), concerned: plugin.interest(signal, now)?.marks.into() };
+            let Affected { marks, evidence_one_in } = plugin.interest(signal, now)?;
+            interest.asked = Some(now);
+            interest.concerned = marks.into();
+            interest.whole_one_in = evidence_one_in;
+        }
+        interest.since_whole = interest.since_whole.saturating_add(1);
+        if interest.whole_one_in > 0 && interest.since_whole >= interest.whole_one_in {
+            interest.since_whole = 0;
+            return Ok(Selection::Whole);
         }
         Ok(match &interest.concerned {
             Concerned::Nothing => Selection::Nothing,
@@ -147,7 +159,7 @@ impl<P: Plugin> Selective<P> {
     }
 
     fn forget_interests(&mut self) {
-        self.interests = Default::default();
+        self.interests.iter_mut().for_each(|interest| interest.asked = None);
     }
 }
 

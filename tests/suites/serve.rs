@@ -94,3 +94,18 @@ fn spans_are_marked_from_the_answer_to_the_webhook_on() {
     faultline.close_incident("1");
     assert_eq!(faultline.open(), [""; 0]);
 }
+
+/// Scenario: telemetry of ten services, and rules for one.
+/// Guarantees: the others are named, with a rule that would lead to each, though no incident is open and batches are not
+/// passed to the plugin.
+#[test]
+fn services_without_a_rule_are_named() {
+    let sink = sink();
+    let faultline = Faultline::start(&setup(&sink, Protocol::Grpc));
+    // One in 64 batches is looked at, by each of the workers.
+    let outcome = send(&faultline, Signal::Traces, Protocol::Grpc, Encoding::Identity, 64 * 8);
+    assert!(outcome.is_clean(), "{outcome:?}");
+    let gaps = faultline.admin("/v1/gaps").text();
+    assert!(gaps.contains("frontend") && gaps.contains("service-without-rule"), "{gaps}");
+    assert!(faultline.metric("faultline_gaps", &["service-without-rule"]) >= 9.0);
+}

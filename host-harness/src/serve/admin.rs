@@ -130,7 +130,7 @@ async fn change(State(admin): State<Admin>, request: axum::http::Request<Body>) 
 async fn gaps(State(admin): State<Admin>) -> Response {
     let record =
         |Gap { kind, subject, detail, suggestion, count }| GapRecord { kind, subject, detail, suggestion, count };
-    let gaps = admin.hub.ask(|core| core.host.gaps(now())).await;
+    let gaps = admin.hub.ask(|core| core.gaps()).await;
     answer(gaps.map(|gaps| gaps.map(|gaps| gaps.into_iter().map(record).collect::<Vec<_>>())))
 }
 

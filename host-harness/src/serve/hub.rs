@@ -3,6 +3,8 @@
 //! What comes while one commit is under way is committed together by the next: a disk takes its time whether it is given
 //! one webhook or a hundred.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, TryLockError};
 use std::thread;
@@ -18,7 +20,7 @@ use super::switch::Stop;
 use crate::guest::GuestBuild;
 use crate::host::{Delivery, Host, Received, SetupError};
 use crate::journal::Journal;
-use crate::plugin::{ConfigError, ConfigWarning, Extent, Transition};
+use crate::plugin::{ConfigError, ConfigWarning, Extent, Gap, Transition};
 use crate::time::{Nanos, Rfc3339, now};
 
 /// The way to the thread. It ends when all of these are gone.
@@ -71,6 +73,8 @@ enum Ask {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Busy;
 
+/// The kind of a gap that only instances know of that see telemetry.
+const UNRULED_SERVICE: &str = "service-without-rule";
 /// Asks that wait. A sender whose webhook is not among them is told to come again.
 const QUEUE: usize = 1024;
 /// Webhooks that are committed together.
@@ -315,6 +319,25 @@ impl<'build> Core<'build> {
     pub fn attend(&mut self, instances: Vec<Arc<Mutex<Instance>>>) {
         self.instances = instances;
         self.wake_instances();
+    }
+
+    /// What the configuration leaves out: incidents that matched no service, as this thread's instance knows, and services
+    /// of telemetry, as those know that see it. One that is busy is left out.
+    ///
+    /// # Errors
+    /// When the plugin traps.
+    pub fn gaps(&mut self) -> anyhow::Result<Vec<Gap>> {
+        let at = now();
+        let mut gaps = BTreeMap::<(String, String), Gap>::new();
+        let of_instances = self.instances.iter().filter_map(|instance| Some(instance.try_lock().ok()?.gaps(at)));
+        let of_telemetry: Vec<Gap> = of_instances.flatten().filter(|gap| gap.kind == UNRULED_SERVICE).collect();
+        for gap in self.host.gaps(at)?.into_iter().chain(of_telemetry) {
+            match gaps.entry((gap.kind.clone(), gap.subject.clone())) {
+                Entry::Vacant(vacant) => drop(vacant.insert(gap)),
+                Entry::Occupied(mut known) => known.get_mut().count += gap.count,
+            }
+        }
+        Ok(gaps.into_values().collect())
     }
 
     /// Puts another configuration in force, here and in every instance.

@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow};
 
 use super::committed::Committed;
 use crate::guest::{Guest, GuestBuild};
-use crate::plugin::{Counter, CounterSums, Entry, Plugin, Signal};
+use crate::plugin::{Counter, CounterSums, Entry, Gap, Plugin, Signal};
 use crate::selective::{Marked, Selective};
 use crate::time::Nanos;
 
@@ -145,6 +145,15 @@ impl Instance {
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         self.present.as_ref().map_or(0, |present| present.plugin.inner().memory_bytes())
+    }
+
+    /// Services of telemetry that it has seen and that no rule leads to.
+    pub fn gaps(&mut self, now: Nanos) -> Vec<Gap> {
+        let Some(present) = &mut self.present else { return Vec::new() };
+        present.plugin.gaps(now).unwrap_or_else(|_trap| {
+            self.drop_present();
+            Vec::new()
+        })
     }
 
     /// Adds the counters of all its instances to `sums`.

@@ -104,7 +104,7 @@ impl Core<'_> {
             });
             families.push(Family::gauge("incidents_open", "", "Incidents that are open.", points.collect()));
         }
-        if let Ok(gaps) = self.host.gaps(now()) {
+        if let Ok(gaps) = self.gaps() {
             let of_kind = |kind: &str| gaps.iter().filter(|gap: &&Gap| gap.kind == kind).count();
             let points = ["incident-without-service", "service-without-rule"].map(|kind| Point {
                 labels: vec![("kind", kind.to_owned())],

@@ -28,6 +28,8 @@ pub struct Annotator {
     table: Table,
     /// The table does not show the last merge or configuration.
     stale: bool,
+    /// The host passes only what it is told to.
+    is_asked_for_interest: bool,
     rewriter: Rewriter,
     counters: Counters,
     items: Items,
@@ -49,7 +51,7 @@ pub enum Scope {
 pub struct Affected {
     /// A superset of what would change.
     pub marks: Scope,
-    /// One batch in so many is wanted whole for evidence; 0: none.
+    /// One batch in so many is wanted whole, for evidence and for `gaps`; 0: none.
     pub evidence_one_in: u32,
 }
 
@@ -94,13 +96,15 @@ impl Annotator {
     /// What [`Annotator::process`] would change.
     pub fn interest(&mut self, signal: Signal, now: Nanos) -> Affected {
         self.refresh(now);
+        self.is_asked_for_interest = true;
         let marks = match &self.config {
             Some(config) if marks_signal(config, signal) && !self.table.is_idle() => {
                 self.table.services().map_or(Scope::Everything, Scope::Services)
             }
             _ => Scope::Nothing,
         };
-        Affected { marks, evidence_one_in: 0 }
+        let evidence_one_in = if self.config.is_some() { limits::SERVICES_SEEN_ONE_IN } else { 0 };
+        Affected { marks, evidence_one_in: u32::try_from(evidence_one_in).unwrap_or_default() }
     }
 
     /// Marks one batch: an OTLP export request of that signal, as protobuf.
@@ -155,8 +159,9 @@ impl Annotator {
         if self.table.is_idle() || !marks_signal(config, signal) {
             items.unchanged += 1;
             // Nothing to mark. Now and then a batch is walked for the services that no rule leads to; what cannot be
-            // read there passes like the rest.
-            if items.unchanged % limits::SERVICES_SEEN_ONE_IN == 1 && batch.len() <= config.limits.batch_bytes {
+            // read there passes like the rest. A host that asks for interest passes only those that are wanted.
+            let is_wanted = self.is_asked_for_interest || items.unchanged % limits::SERVICES_SEEN_ONE_IN == 1;
+            if is_wanted && batch.len() <= config.limits.batch_bytes {
                 for group in ResourceGroups::of(batch).map_while(Result::ok) {
                     self.table.concerning(&group.identity);
                 }

@@ -97,7 +97,7 @@ where
     }
     let read = async {
         let mut body = body;
-        let mut buffer = buffers.get(announced).map_err(spent)?;
+        let mut buffer = buffers.get(announced.min(EXPECTED_BYTES_MAX)).map_err(spent)?;
         while let Some(frame) = body.frame().await {
             let frame =
                 frame.map_err(|error| Refusal::new(Code::Cancelled, format!("the request was cut short: {error}")))?;
