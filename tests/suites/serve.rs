@@ -109,3 +109,17 @@ fn services_without_a_rule_are_named() {
     assert!(gaps.contains("frontend") && gaps.contains("service-without-rule"), "{gaps}");
     assert!(faultline.metric("faultline_gaps", &["service-without-rule"]) >= 9.0);
 }
+
+/// Scenario: the only next hop takes traces, and logs are sent.
+/// Guarantees: logs are refused for good, with the setting that is missing: what is taken is never dropped.
+#[test]
+fn what_no_next_hop_takes_is_refused_and_not_lost() {
+    let sink = sink();
+    let forward = format!("{{ endpoint: \"http://{}\", signals: [traces] }}", sink.address(Protocol::Grpc));
+    let faultline = Faultline::start(&Setup { forward: vec![forward], ..Setup::default() });
+    assert!(send(&faultline, Signal::Traces, Protocol::Http, Encoding::Identity, 2).is_clean());
+    let outcome = send(&faultline, Signal::Logs, Protocol::Http, Encoding::Identity, 2);
+    assert_eq!(outcome.accepted_requests, 0, "{outcome:?}");
+    assert!(outcome.answers.keys().all(|code| !code.is_retryable(false)), "{outcome:?}");
+    assert_eq!(sink.counts().accepted.requests, 2);
+}

@@ -7,7 +7,7 @@ use faultline_annotator::document::{Fault, join, nearest};
 use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 
-use super::{ClientTls, SECTION, ServeConfig, ServerTls};
+use super::{ClientTls, SECTION, ServeConfig, ServerTls, SignalKind};
 
 /// What was found.
 #[derive(Default)]
@@ -59,6 +59,13 @@ pub(super) fn check(config: &ServeConfig, document: &Value, is_faulty: &dyn Fn(&
             }
         }
         client_tls(&below("tls"), &forward.tls, &mut findings);
+    }
+    for (signal, name) in [(SignalKind::Traces, "traces"), (SignalKind::Metrics, "metrics"), (SignalKind::Logs, "logs")]
+    {
+        if !config.forward.is_empty() && config.forward.iter().all(|forward| !forward.signals.contains(&signal)) {
+            let message = format!("no next hop takes {name}: they will be refused");
+            findings.warn(&["forward"], &message, Some("name them in `signals` of one, if any are sent"));
+        }
     }
     let listeners = [
         (["otlp", "grpc"].as_slice(), config.otlp.grpc.as_ref().and_then(|listener| listener.tls.as_ref())),

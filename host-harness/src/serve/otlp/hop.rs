@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use http::HeaderMap;
 
 use super::count;
-use super::refusal::Refusal;
+use super::refusal::{Code, Refusal};
 use super::target::Target;
 use crate::plugin::Signal;
 use crate::selective::Marked;
@@ -153,6 +153,12 @@ impl Hop {
         let targets = self.targets.load_full();
         let taking: Vec<&Target> = targets.iter().filter(|target| target.takes(signal)).collect();
         let answers = match taking.as_slice() {
+            // To take it and hand it to nobody would be to lose it.
+            [] => {
+                let name = super::signal::name(signal);
+                let message = format!("no next hop takes {name} (`serve.forward[].signals`)");
+                return Err(Refusal::new(Code::Unimplemented, message));
+            }
             [only] => vec![only.send(signal, batch, headers, limit).await],
             several => join_all(several.iter().map(|target| target.send(signal, batch.clone(), headers, limit))).await,
         };
@@ -201,7 +207,6 @@ fn together(answers: Vec<Result<Bytes, Refusal>>) -> Result<Bytes, Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::refusal::Code;
     use super::*;
 
     #[test]
