@@ -12,8 +12,10 @@
 
 mod alertmanager;
 mod collector;
+mod deployed;
 mod faultline;
 pub(crate) mod http;
+mod pagerduty;
 mod ports;
 mod process;
 mod webhooks;
@@ -24,7 +26,9 @@ use std::time::{Duration, Instant};
 
 pub(crate) use alertmanager::Alertmanager;
 pub(crate) use collector::Collector;
+pub(crate) use deployed::DeployedFaultline;
 pub(crate) use faultline::{Addresses, Faultline, SOURCES, Setup};
+pub(crate) use pagerduty::PagerDuty;
 pub(crate) use webhooks::{ReceivedWebhook, WebhookListener};
 
 /// How long a thing may take that takes a second on an idle machine.
