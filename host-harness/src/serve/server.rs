@@ -129,6 +129,10 @@ pub fn run(path: &Path, build: impl FnOnce(Limits) -> anyhow::Result<GuestBuild>
 
 impl Server {
     async fn serve(mut self, path: &Path) -> anyhow::Result<()> {
+        // Before any port is open: whoever finds the server ready may send a signal at once, and until it is listened to,
+        // it ends the process.
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let mut hangup = signal(SignalKind::hangup())?;
         let instances = self.health.instances.clone();
         let attended = self.hub.ask(move |core| core.attend(instances)).await;
         attended.map_err(|_| anyhow!("the hub ended while the server began"))?;
@@ -145,8 +149,6 @@ impl Server {
             self.settings.clone(),
             self.workers.iter().map(|worker| worker.hop.clone()).collect(),
         );
-        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        let mut hangup = signal(SignalKind::hangup())?;
         let mut look = tokio::time::interval(super::reload::INTERVAL);
         loop {
             tokio::select! {
