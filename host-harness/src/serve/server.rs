@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,9 @@ use hyper_util::service::TowerToHyperService;
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::buffers::{Budget, Buffers};
 use super::connection::{self, Manner};
@@ -283,22 +284,21 @@ impl Server {
         let limit = Duration::from_nanos(self.loaded.serve.drain.0.nanos());
         tracing::info!(limit_secs = limit.as_secs(), "stopping: no new connections, requests under way may end");
         let _ = self.stop.send(true);
-        let (ended, all_ended) = mpsc::channel();
+        // Nothing is sent: the channel ends when the last worker has.
+        let (under_way, mut all_ended) = mpsc::channel::<()>(1);
         for mut worker in std::mem::take(&mut self.workers) {
-            let ended = ended.clone();
+            let under_way = under_way.clone();
             thread::spawn(move || {
                 worker.join();
-                let _ = ended.send(());
+                drop(under_way);
             });
         }
-        drop(ended);
-        let until = tokio::time::Instant::now() + limit;
-        let workers = tokio::task::spawn_blocking(move || {
-            let until = Instant::now() + limit;
-            while let Ok(()) = all_ended.recv_timeout(until.saturating_duration_since(Instant::now())) {}
-        });
-        let routes = async { while tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout_at(until, async { tokio::join!(workers, routes) }).await.is_err() {
+        drop(under_way);
+        let ended = async {
+            all_ended.recv().await;
+            while tasks.join_next().await.is_some() {}
+        };
+        if timeout(limit, ended).await.is_err() {
             tracing::warn!("requests were cut off: they did not end in time, and their senders will repeat them");
         }
     }
