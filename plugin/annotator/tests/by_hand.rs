@@ -60,6 +60,21 @@ fn an_answer_by_hand_does_not_outlive_an_end_on_its_way() {
     }
 }
 
+/// Scenario: a desk opens an incident of its own, and says later that somebody is at it, and no more.
+/// Guarantees: it goes on marking the same service with the same severity.
+#[test]
+fn an_answer_to_an_own_incident_leaves_the_rest_as_it_was() {
+    let mut annotator = configured();
+    let open = r#"{"action": "open", "id": "7", "title": "lag", "severity": "high", "services": ["cart"]}"#;
+    send(&mut annotator, "desk", open, NOW);
+    send(&mut annotator, "desk", r#"{"action": "acknowledge", "id": "7"}"#, NOW + MINUTE);
+    let status = annotator.find("desk:7", NOW + MINUTE).unwrap();
+    assert_eq!((status.view.state_name(), status.view.severity().name()), ("acknowledged", "high"));
+    assert_eq!(status.view.snapshot.title.as_deref(), Some("lag"));
+    assert_eq!(status.view.snapshot.targets.as_ref().map(Vec::len), Some(1));
+    assert_eq!(status.view.started, NOW);
+}
+
 #[test]
 fn an_answer_and_an_update_show_and_leave_the_rest_as_it_was() {
     let mut annotator = configured();

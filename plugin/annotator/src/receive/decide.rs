@@ -94,8 +94,9 @@ fn record(
     let now = receiver.now;
     let to = |state| {
         let given = event.snapshot.clone();
-        // Its own source tells the whole incident each time; somebody else need not repeat it.
-        let given = match before.filter(|_| event.source.is_some()) {
+        // A source tells the whole incident each time; somebody else need not repeat it, nor whoever only answers by hand.
+        let is_answer = source.kind == Some(SourceKind::Manual) && state == IncidentState::Acknowledged;
+        let given = match before.filter(|_| is_answer || event.source.is_some()) {
             Some(view) => given.or(&view.snapshot),
             None => given,
         };
