@@ -13,7 +13,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use serde_json::json;
 
 use application::Application;
-use servers::{Alertmanager, Collector, DeployedFaultline, Faultline, PagerDuty, Setup, eventually};
+use servers::{Alertmanager, Collector, DeployedFaultline, Faultline, PagerDuty, SOURCES, Setup, eventually};
 
 /// Of a span: its trace, and its own id.
 type Identity = (Vec<u8>, Vec<u8>);
@@ -33,6 +33,8 @@ struct Pipeline {
     way: Way,
 }
 
+/// The port of discard, where nobody listens.
+const NOWHERE: &str = "http://127.0.0.1:9/webhooks/alertmanager";
 const MINUTE: u64 = 60 * SECOND;
 /// Spans of one export.
 const SPANS: usize = 100;
@@ -189,20 +191,13 @@ fn fingerprint(alertmanager: &Alertmanager) -> String {
 #[test]
 #[ignore = "needs target/servers: run tests/servers/install"]
 fn what_webhooks_did_not_tell_alertmanager_is_asked_for() {
-    // The port of discard, where nobody listens.
-    let nowhere = "http://127.0.0.1:9/webhooks/alertmanager";
-    let alertmanager = Alertmanager::start("deploy/alertmanager/alertmanager.yaml", nowhere, "a-token-for-tests");
+    let alertmanager = Alertmanager::start("deploy/alertmanager/alertmanager.yaml", NOWHERE, "a-token-for-tests");
     let labels = json!({ "alertname": "HighErrorRate", "service": "checkout", "severity": "critical" });
     let began = Rfc3339(now() - MINUTE).to_string();
     alertmanager.tell(&json!([{ "labels": labels, "startsAt": began }]));
     let id = format!("alertmanager:{}", fingerprint(&alertmanager));
 
-    let reconcile = format!(
-        "  reconcile:\n    - {{ source: alertmanager, url: \"http://{}\", interval: 1s, receiver: faultline }}\n",
-        alertmanager.address()
-    );
-    let next = "127.0.0.1:9".parse().expect("it is an address");
-    let faultline = Faultline::start(&Setup { serve: reconcile, ..Setup::forwarding_to(next, "grpc") });
+    let faultline = Faultline::start(&asking(&alertmanager));
     eventually("the alert to be opened", || (faultline.open() == [id.as_str()]).then_some(()));
 
     // It goes on as long as Alertmanager has it, however often that is asked.
@@ -218,6 +213,35 @@ fn what_webhooks_did_not_tell_alertmanager_is_asked_for() {
     // The answer that closes it is counted after that.
     assert!(asked() > before, "one answer without it is not enough");
     assert_eq!(faultline.metric("faultline_webhooks_total", &[]), 0.0, "no webhook came");
+}
+
+/// Scenario: the token of the source is replaced while the server runs, and then an alert fires whose webhook is lost.
+/// Guarantees: what the server asks for is still let in by itself.
+#[test]
+#[ignore = "needs target/servers: run tests/servers/install"]
+fn alertmanager_is_asked_also_after_the_token_of_its_source_was_replaced() {
+    let alertmanager = Alertmanager::start("deploy/alertmanager/alertmanager.yaml", NOWHERE, "a-token-for-tests");
+    let setup = asking(&alertmanager);
+    let faultline = Faultline::start(&setup);
+    let sources = SOURCES.replace("alertmanager-token", "its-new-token");
+    faultline.rewrite(&Setup { rest: Some(sources), ..setup });
+    faultline.hang_up();
+    let reloads = || faultline.metric("faultline_config_reloads_total", &["in-force"]);
+    eventually("the new token to be in force", || (reloads() > 0.0).then_some(()));
+    let labels = json!({ "alertname": "HighErrorRate", "service": "checkout", "severity": "critical" });
+    alertmanager.tell(&json!([{ "labels": labels, "startsAt": Rfc3339(now() - MINUTE).to_string() }]));
+    let id = format!("alertmanager:{}", fingerprint(&alertmanager));
+    eventually("the alert to be opened", || (faultline.open() == [id.as_str()]).then_some(()));
+}
+
+/// A server that asks this Alertmanager every second what is open.
+fn asking(alertmanager: &Alertmanager) -> Setup {
+    let reconcile = format!(
+        "  reconcile:\n    - {{ source: alertmanager, url: \"http://{}\", interval: 1s, receiver: faultline }}\n",
+        alertmanager.address()
+    );
+    let next = "127.0.0.1:9".parse().expect("it is an address");
+    Setup { serve: reconcile, ..Setup::forwarding_to(next, "grpc") }
 }
 
 /// Scenario: an operator checks the configuration of `deploy/`, with its secrets set, and without.

@@ -6,9 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use arc_swap::ArcSwap;
 use axum::body::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Limited};
@@ -54,7 +56,7 @@ struct Asker {
     reconcile: Reconcile,
     uri: Uri,
     client: Client<Connector, Pieces>,
-    file: ConfigFile,
+    file: Arc<ArcSwap<ConfigFile>>,
     /// Alerts that were missing in the last answer.
     missing: BTreeSet<String>,
 }
@@ -69,9 +71,9 @@ const ALERTS_AT_ONCE: usize = 200;
 /// Asks at once, and then again and again, until `stop` says so.
 pub(super) async fn run(
     reconcile: Reconcile,
-    file: ConfigFile,
+    file: Arc<ArcSwap<ConfigFile>>,
     hub: Hub,
-    metrics: std::sync::Arc<Metrics>,
+    metrics: Arc<Metrics>,
     mut stop: watch::Receiver<bool>,
 ) {
     let interval = Duration::from_nanos(reconcile.interval.nanos());
@@ -103,7 +105,7 @@ pub(super) async fn run(
 // === impl Asker ===
 
 impl Asker {
-    fn new(reconcile: Reconcile, file: ConfigFile) -> anyhow::Result<Self> {
+    fn new(reconcile: Reconcile, file: Arc<ArcSwap<ConfigFile>>) -> anyhow::Result<Self> {
         let uri = alerts_uri(&reconcile.url, reconcile.receiver.as_deref())?;
         let client = client::new(&reconcile.tls, false)?;
         Ok(Self { reconcile, uri, client, file, missing: BTreeSet::new() })
@@ -118,9 +120,11 @@ impl Asker {
             open.into_iter().filter(|incident| incident.source == self.reconcile.source).collect();
         let (differing, missing) = differences(&alerts, &open, &self.missing, &Rfc3339(now()).to_string());
         self.missing = missing;
+        // As it is in force now: a token may have been replaced.
+        let file = self.file.load_full();
         for alerts in differing.chunks(ALERTS_AT_ONCE) {
             let body = json!({ "version": "4", "status": "firing", "alerts": alerts }).to_string().into_bytes();
-            let headers = signature::sign(self.file.root(), &self.reconcile.source, None, &body)?;
+            let headers = signature::sign(file.root(), &self.reconcile.source, None, &body)?;
             let headers = headers.into_iter().map(|(name, value)| (name, value.into_bytes())).collect();
             let url = format!("/webhooks/{}", self.reconcile.source);
             let webhook = Webhook { method: Method::POST.to_string(), url, headers, body };

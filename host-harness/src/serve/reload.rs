@@ -13,6 +13,7 @@ use super::metrics::Metrics;
 use super::otlp::hop::Hop;
 use super::server::targets;
 use super::webhooks;
+use crate::config_file::ConfigFile;
 use crate::diagnostics::Severity;
 
 /// Reads the configuration again, and puts it in force.
@@ -27,6 +28,7 @@ pub(super) struct Reload {
     hub: Hub,
     metrics: Arc<Metrics>,
     settings: Arc<ArcSwap<webhooks::Settings>>,
+    file: Arc<ArcSwap<ConfigFile>>,
     hops: Vec<Arc<Hop>>,
 }
 
@@ -49,7 +51,13 @@ impl Reload {
         let path = path.to_owned();
         let files = loaded.file.files().to_vec();
         let digest = digest(&path, &files);
-        Self { path, loaded, files, digest, inner_token, hub, metrics, settings, hops }
+        let file = Arc::new(ArcSwap::from_pointee(loaded.file.clone()));
+        Self { path, loaded, files, digest, inner_token, hub, metrics, settings, file, hops }
+    }
+
+    /// The file that is in force at any time, by which the server signs what it sends to itself.
+    pub(super) fn file(&self) -> Arc<ArcSwap<ConfigFile>> {
+        self.file.clone()
     }
 
     /// Reads again what has changed.
@@ -100,6 +108,7 @@ impl Reload {
             hop.targets.store(Arc::new(targets));
         }
         self.settings.store(Arc::new(loaded.webhooks.clone()));
+        self.file.store(Arc::new(loaded.file.clone()));
         for key in needs_restart(&self.loaded, &loaded) {
             tracing::warn!(key, "this part of the configuration takes effect with the next start");
         }
@@ -125,6 +134,7 @@ fn needs_restart(before: &Loaded, after: &Loaded) -> Vec<&'static str> {
         ("serve.plugin", format!("{:?}", before.plugin) != format!("{:?}", after.plugin)),
         ("serve.reconcile", format!("{:?}", before.reconcile) != format!("{:?}", after.reconcile)),
         ("serve.workers", before.workers != after.workers),
+        ("serve.drain", before.drain.0 != after.drain.0),
     ];
     changed.into_iter().filter_map(|(key, changed)| changed.then_some(key)).collect()
 }

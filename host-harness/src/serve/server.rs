@@ -29,6 +29,7 @@ use super::otlp::target::Target;
 use super::reload::Reload;
 use super::worker::{Connection, Worker};
 use super::{admin, own_metrics, reconcile, tls, webhooks};
+use crate::config_file::ConfigFile;
 use crate::diagnostics::Severity;
 use crate::guest::{GuestBuild, Limits};
 use crate::hex;
@@ -138,9 +139,6 @@ impl Server {
         let attended = self.hub.ask(move |core| core.attend(instances)).await;
         attended.map_err(|_| anyhow!("the hub ended while the server began"))?;
         let mut tasks = JoinSet::new();
-        self.open(&mut tasks)?;
-        self.start_chores(&mut tasks);
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), workers = self.workers.len(), "serving");
         let mut reload = Reload::new(
             path,
             self.loaded.clone(),
@@ -150,6 +148,9 @@ impl Server {
             self.settings.clone(),
             self.workers.iter().map(|worker| worker.hop.clone()).collect(),
         );
+        self.open(&mut tasks)?;
+        self.start_chores(&mut tasks, &reload.file());
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), workers = self.workers.len(), "serving");
         let mut look = tokio::time::interval(super::reload::INTERVAL);
         loop {
             tokio::select! {
@@ -262,11 +263,11 @@ impl Server {
         Ok(())
     }
 
-    fn start_chores(&self, tasks: &mut JoinSet<()>) {
+    fn start_chores(&self, tasks: &mut JoinSet<()>, file: &Arc<ArcSwap<ConfigFile>>) {
         for reconcile in &self.loaded.serve.reconcile {
             let chore = reconcile::run(
                 reconcile.clone(),
-                self.loaded.file.clone(),
+                file.clone(),
                 self.hub.clone(),
                 self.health.metrics.clone(),
                 self.stop.subscribe(),
