@@ -119,9 +119,11 @@ impl Refusal {
         Self { code, message, retry_after, status: None, details }
     }
 
-    /// What a next hop answered by HTTP.
+    /// What a next hop answered by HTTP. A time to come again counts only where the status lets the sender repeat: beside a 413
+    /// it would, by gRPC, make one of a refusal for good.
     #[must_use]
     pub fn of_http(status: StatusCode, body: Bytes, retry_after: Option<Duration>) -> Self {
+        let retry_after = retry_after.filter(|_| is_retryable(status));
         let decoded = Status::decode(body.clone()).ok().filter(|_| !body.is_empty());
         let details = decoded.as_ref().map(|_| body);
         let message = decoded.map(|status| status.message).filter(|message| !message.is_empty());
@@ -279,12 +281,8 @@ mod tests {
             let wanted = matches!(status.as_u16(), 429 | 502 | 503 | 504);
             for retry_after in [None, Some(Duration::from_secs(7))] {
                 let refusal = Refusal::of_http(status, Bytes::new(), retry_after);
-                assert_eq!(
-                    refusal.is_retryable() || (status == 413 && retry_after.is_some()),
-                    wanted || (status == 413 && retry_after.is_some()),
-                    "{status}"
-                );
-                if status.as_u16() >= 400 && status != 413 {
+                assert_eq!(refusal.is_retryable(), wanted, "{status}");
+                if status.as_u16() >= 400 {
                     assert_eq!(refusal.http_status(), status);
                 }
             }
