@@ -13,6 +13,7 @@ use anyhow::Context;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -20,6 +21,7 @@ use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
@@ -142,6 +144,15 @@ where
         },
     }
     true
+}
+
+/// Reads the rest of a refused body and throws it away, as long as `limit` lasts. A connection of HTTP/1.1 that ends with
+/// unread bytes is reset: a sender that is still writing would see a broken connection in the place of the answer, and send
+/// again what was refused for good.
+pub async fn discard<B: Body + Unpin>(body: &mut B, limit: Duration) {
+    let read = async { while let Some(Ok(_)) = body.frame().await {} };
+    // Whoever takes longer does not hear the answer.
+    let _: Result<(), Elapsed> = timeout(limit, read).await;
 }
 
 async fn serve_io<S, B>(

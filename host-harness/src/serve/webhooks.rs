@@ -13,6 +13,7 @@ use axum::routing::any;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::time::timeout;
 
+use super::connection::discard;
 use super::hub::{Busy, Hub};
 use super::metrics::Metrics;
 use crate::host::{Delivery, Received};
@@ -92,12 +93,17 @@ pub fn answer(received: Received) -> Response<Body> {
 /// # Errors
 /// The answer when it is too large, too slow, cut short, or compressed.
 pub async fn read(request: Request<Body>, bytes_max: usize) -> Result<Webhook, Response<Body>> {
-    let (head, body) = request.into_parts();
+    let (head, mut body) = request.into_parts();
+    let began = Instant::now();
     let encoded = head.headers.get(header::CONTENT_ENCODING).is_some_and(|value| value != "identity");
     if encoded {
         return Err(refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a Content-Encoding is not supported"));
     }
-    let body = match timeout(RECEIVE, Limited::new(body, bytes_max).collect()).await {
+    let read = timeout(RECEIVE, Limited::new(&mut body, bytes_max).collect()).await;
+    if !matches!(read, Ok(Ok(_))) {
+        discard(&mut body, RECEIVE.saturating_sub(began.elapsed())).await;
+    }
+    let body = match read {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             let message = format!("the body has more than {bytes_max} bytes (`limits.webhook_bytes`)");

@@ -1,5 +1,7 @@
 //! OTLP/HTTP, the near side: protobuf, and JSON by conversion.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
@@ -12,6 +14,7 @@ use super::signal;
 use crate::plugin::Signal;
 use crate::serve::buffers::Buffer;
 use crate::serve::config::Compression;
+use crate::serve::connection::discard;
 use crate::telemetry::Encoding;
 
 const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf");
@@ -48,16 +51,19 @@ async fn export<B>(
     signal: Signal,
     encoding: Encoding,
     headers: &HeaderMap,
-    body: B,
+    mut body: B,
 ) -> Result<Bytes, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
 {
-    let bounds = hop.bounds;
+    let (bounds, began) = (hop.bounds, Instant::now());
     let read = async {
-        let body = receive(body, bounds.request_bytes, bounds.receive_timeout, &hop.buffers).await?;
-        decode(hop, signal, encoding, headers, body).await
+        let received = receive(&mut body, bounds.request_bytes, bounds.receive_timeout, &hop.buffers).await;
+        if received.is_err() {
+            discard(&mut body, bounds.receive_timeout.saturating_sub(began.elapsed())).await;
+        }
+        decode(hop, signal, encoding, headers, received?).await
     };
     let batch = read.await.inspect_err(|refusal| hop.metrics.refused_unread(signal, Transport::Http, refusal))?;
     hop.handle(hop::Request { signal, batch, start: 0, headers, limit: None, transport: Transport::Http }).await
