@@ -29,6 +29,12 @@ pub(crate) struct Setup {
     pub(crate) forward: Vec<String>,
     /// Further lines below `serve.otlp`, at their indentation.
     pub(crate) otlp: String,
+    /// Further keys of both listeners of `serve.otlp`, in flow style behind a comma: `, tls: { … }`.
+    pub(crate) listener: String,
+    /// Further keys of `serve.admin`, in the same form.
+    pub(crate) admin: String,
+    /// Further keys of `serve.telemetry`, in the same form.
+    pub(crate) telemetry: String,
     /// Further lines below `serve`, at their indentation.
     pub(crate) serve: String,
     /// The rest of the configuration, in the place of [`SOURCES`].
@@ -67,7 +73,11 @@ impl Faultline {
         Self::start_in(TempDir::new().expect("a temporary folder can be made"), setup)
     }
 
-    fn start_in(folder: TempDir, setup: &Setup) -> Self {
+    /// Starts it in a folder that may hold a journal already: `journal.redb`.
+    ///
+    /// # Panics
+    /// If it is not ready in time.
+    pub(crate) fn start_in(folder: TempDir, setup: &Setup) -> Self {
         let ([grpc, http, webhooks, admin, telemetry], process) =
             start_on_free_ports(|&[grpc, http, webhooks, admin, telemetry]| {
                 let addresses = Addresses { grpc, http, webhooks, admin, telemetry };
@@ -123,9 +133,10 @@ impl Faultline {
         signal(self.id(), "HUP");
     }
 
-    /// What it logged so far.
+    /// What it logged since it was started first, whether it runs or not.
     pub(crate) fn log(&self) -> String {
-        self.process.as_ref().expect("it runs").log()
+        let bytes = fs::read(self.folder.path().join("faultline.log")).expect("the log can be read");
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// Sends a webhook of the manual source.
@@ -215,6 +226,7 @@ impl Setup {
 
     fn configuration(&self, addresses: Addresses, folder: &Path) -> String {
         let Addresses { grpc, http, webhooks, admin, telemetry } = addresses;
+        let Self { listener, admin: of_admin, telemetry: of_telemetry, .. } = self;
         let mut text = self.rest.clone().unwrap_or_else(|| SOURCES.to_owned());
         let journal = folder.join("journal.redb");
         // Writing to a string cannot fail.
@@ -222,11 +234,11 @@ impl Setup {
             text,
             "serve:
   otlp:
-    grpc: {{ listen: \"{grpc}\" }}
-    http: {{ listen: \"{http}\" }}
+    grpc: {{ listen: \"{grpc}\"{listener} }}
+    http: {{ listen: \"{http}\"{listener} }}
 {}  webhooks: {{ listen: \"{webhooks}\" }}
-  admin: {{ listen: \"{admin}\", tokens: [admin-token] }}
-  telemetry: {{ listen: \"{telemetry}\" }}
+  admin: {{ listen: \"{admin}\", tokens: [admin-token]{of_admin} }}
+  telemetry: {{ listen: \"{telemetry}\"{of_telemetry} }}
   journal: {{ path: {journal:?} }}
 {}  forward:
 ",
