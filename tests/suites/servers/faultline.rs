@@ -19,7 +19,17 @@ pub(crate) struct Faultline {
     addresses: Addresses,
     /// `None` while it is stopped.
     process: Option<ServerProcess>,
+    launch: Launch,
     folder: TempDir,
+}
+
+/// How its process is started; the default is as it is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Launch {
+    /// Further arguments of the command.
+    pub(crate) arguments: Vec<String>,
+    /// A command of `sh` before it, for what it is to inherit: limits, signals that are ignored.
+    pub(crate) shell: String,
 }
 
 /// What a server is to do; the default forwards nowhere.
@@ -39,6 +49,8 @@ pub(crate) struct Setup {
     pub(crate) serve: String,
     /// The rest of the configuration, in the place of [`SOURCES`].
     pub(crate) rest: Option<String>,
+    /// How it is started.
+    pub(crate) launch: Launch,
 }
 
 /// What it listens on.
@@ -82,10 +94,10 @@ impl Faultline {
             start_on_free_ports(|&[grpc, http, webhooks, admin, telemetry]| {
                 let addresses = Addresses { grpc, http, webhooks, admin, telemetry };
                 write(folder.path(), &setup.configuration(addresses, folder.path()));
-                run(folder.path(), telemetry)
+                run(folder.path(), telemetry, &setup.launch)
             });
         let addresses = Addresses { grpc, http, webhooks, admin, telemetry };
-        Self { addresses, process: Some(process), folder }
+        Self { addresses, process: Some(process), launch: setup.launch.clone(), folder }
     }
 
     /// What it listens on.
@@ -118,8 +130,9 @@ impl Faultline {
     /// Starts it again on the same ports, with the same journal.
     pub(crate) fn start_again(&mut self) {
         self.process = None;
-        let started =
-            eventually("the ports to be free again", || run(self.folder.path(), self.addresses.telemetry).ok());
+        let started = eventually("the ports to be free again", || {
+            run(self.folder.path(), self.addresses.telemetry, &self.launch).ok()
+        });
         self.process = Some(started);
     }
 
@@ -259,9 +272,11 @@ fn write(folder: &Path, configuration: &str) {
     fs::rename(next, folder.join("faultline.yaml")).expect("the configuration can be put in its place");
 }
 
-fn run(folder: &Path, telemetry: SocketAddr) -> Result<ServerProcess, super::process::AddressInUse> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_faultline"));
-    command.arg("serve").arg("--config").arg(folder.join("faultline.yaml"));
+fn run(folder: &Path, telemetry: SocketAddr, launch: &Launch) -> Result<ServerProcess, super::process::AddressInUse> {
+    // `exec`, so that the process is the server and no shell.
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(format!("{}\nexec \"$0\" \"$@\"", launch.shell)).arg(env!("CARGO_BIN_EXE_faultline"));
+    command.arg("serve").arg("--config").arg(folder.join("faultline.yaml")).args(&launch.arguments);
     ServerProcess::start("faultline", command, folder, (telemetry, "/readyz"))
 }
 

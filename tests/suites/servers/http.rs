@@ -12,6 +12,8 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) struct Answer {
     /// For example 200.
     pub(crate) status: u16,
+    /// The lines before the body.
+    pub(crate) head: String,
     /// As it was sent.
     pub(crate) body: Vec<u8>,
 }
@@ -24,11 +26,17 @@ impl Answer {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
+    /// The value of a header.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        headers.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+    }
+
     fn parse(bytes: &[u8]) -> Option<Self> {
         let head_bytes = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
         let head = std::str::from_utf8(&bytes[..head_bytes]).ok()?;
         let status = head.split(' ').nth(1)?.parse().ok()?;
-        Some(Self { status, body: bytes[head_bytes + 4..].to_vec() })
+        Some(Self { status, head: head.to_owned(), body: bytes[head_bytes + 4..].to_vec() })
     }
 }
 

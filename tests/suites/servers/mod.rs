@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 pub(crate) use alertmanager::Alertmanager;
 pub(crate) use collector::Collector;
 pub(crate) use deployed::DeployedFaultline;
-pub(crate) use faultline::{Addresses, Faultline, SOURCES, Setup};
+pub(crate) use faultline::{Addresses, Faultline, Launch, SOURCES, Setup};
 pub(crate) use pagerduty::PagerDuty;
 pub(crate) use webhooks::{ReceivedWebhook, WebhookListener};
 
