@@ -185,36 +185,52 @@ impl<'build, J: Journal> Host<'build, J> {
         received.into_iter().next().context("a webhook was not answered")
     }
 
-    /// Takes several webhooks in, with one commit for all: each as if the others were received elsewhere at the same time.
-    /// Answers in their order.
+    /// Takes several webhooks in, in their order, with one commit for all. Answers in their order.
+    ///
+    /// Each sees what those before it did: the plugin merges their entries ahead of the commit. Nobody is told of that
+    /// before the commit, and if it fails the instance makes way for one that has only what is committed.
     ///
     /// # Errors
     /// Those of [`Host::receive`].
     pub fn receive_all(&mut self, deliveries: &[Delivery], now: Nanos) -> anyhow::Result<Vec<Received>> {
         let mut received = Vec::with_capacity(deliveries.len());
         let mut entries = Vec::new();
-        for Delivery { source, webhook } in deliveries {
-            match self.plugin.receive(source, webhook, now) {
-                Ok(receipt) => {
-                    let keys: Vec<String> = receipt.entries.iter().map(|entry| entry.key.clone()).collect();
-                    entries.extend(receipt.entries);
-                    let Receipt { status, retry_after_secs, body, entries: _, transitions } =
-                        Receipt { entries: Vec::new(), ..receipt };
+        let mut is_ahead = false;
+        for (Delivery { source, webhook }, number) in deliveries.iter().zip(1..) {
+            let answer = match self.plugin.receive(source, webhook, now) {
+                Ok(Receipt { status, retry_after_secs, body, entries: of_webhook, transitions }) => {
+                    if number < deliveries.len() && !of_webhook.is_empty() {
+                        is_ahead = true;
+                        self.merge_ahead(&of_webhook, now)?;
+                    }
+                    let keys = of_webhook.iter().map(|entry| entry.key.clone()).collect();
+                    entries.extend(of_webhook);
                     let answer =
                         Received { status, retry_after_secs, body, transitions, failure: None, set_aside: Vec::new() };
-                    received.push((answer, keys));
+                    (answer, keys)
                 }
                 Err(trap) => {
                     self.recover(&trap, now)?;
-                    received.push((Received::failed("the plugin failed", Vec::new(), trap.to_string()), Vec::new()));
+                    // The new instance has what is committed; what came before in this group it gets again.
+                    self.merge_ahead(&entries, now)?;
+                    (Received::failed("the plugin failed", Vec::new(), trap.to_string()), Vec::new())
                 }
-            }
+            };
+            received.push(answer);
         }
         // An answer that stores nothing does not depend on the journal: a forged webhook is 401 on a full disk too.
         let committed = if entries.is_empty() { Ok(()) } else { self.journal.commit(&entries) };
-        let set_aside = if committed.is_ok() { self.merge(&entries, now)? } else { Vec::new() };
-        let answered = received.into_iter().map(|(mut answer, keys)| match &committed {
-            Err(error) if !keys.is_empty() => {
+        let set_aside = match &committed {
+            Ok(()) => self.merge(&entries, now)?,
+            Err(_) if is_ahead => {
+                self.restart(now)?;
+                Vec::new()
+            }
+            Err(_) => Vec::new(),
+        };
+        let answered = received.into_iter().map(|(mut answer, keys): (Received, Vec<String>)| match &committed {
+            // Also one that stores nothing itself: a duplicate of one that is not stored is not stored either.
+            Err(error) if answer.status < 300 => {
                 Received::failed("storage failed", answer.transitions, format!("{error:#}"))
             }
             _ => {
@@ -223,6 +239,21 @@ impl<'build, J: Journal> Host<'build, J> {
             }
         });
         Ok(answered.collect())
+    }
+
+    /// Merges entries that are yet to be committed, for what comes behind them in their group.
+    fn merge_ahead(&mut self, entries: &[Entry], now: Nanos) -> anyhow::Result<()> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        match self.plugin.merge(entries, now) {
+            Ok(Ok(_merged)) => Ok(()),
+            Ok(Err(reason)) => {
+                self.restart(now)?;
+                bail!("the plugin does not take the entries that it made: {reason}")
+            }
+            Err(trap) => self.recover(&trap, now),
+        }
     }
 
     /// Tells `observer` of all entries that are committed from now on, before whoever brought them is answered.

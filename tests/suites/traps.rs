@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use faultline::guest::{Cache, EMBEDDED, GuestBuild, Limits};
-use faultline::host::{Host, Processed};
+use faultline::host::{Delivery, Host, Processed, Received};
 use faultline::journal::{Journal, MemoryJournal};
 use faultline::plugin::{Build, Entry, Extent, Outcome, Signal, Trap, Webhook};
 use faultline_annotator::entry::{DeliveryRecord, Record};
@@ -187,6 +187,49 @@ fn a_failed_commit_leaves_no_trace() {
     let received = host.receive("manual", &open(), NOW).unwrap();
     assert_eq!(received.status, 202);
     assert_eq!(received.transitions[0].kind, "triggered");
+    assert_eq!(host.open(NOW).unwrap().len(), 1);
+}
+
+/// A delivery to the manual source, as one of several that arrive together.
+fn delivery(body: &str) -> Delivery {
+    Delivery { source: "manual".to_owned(), webhook: manual::webhook(body) }
+}
+
+fn statuses(received: &[Received]) -> Vec<u16> {
+    received.iter().map(|received| received.status).collect()
+}
+
+const OPENED: &str = r#"{"action": "open", "id": "1", "services": ["checkout"], "delivery_id": "a"}"#;
+const RAISED: &str = r#"{"action": "update", "id": "1", "severity": "critical"}"#;
+
+/// Scenario: an incident is opened, told to be worse, and opened once more, by webhooks that arrive together.
+/// Guarantees: with one commit each sees what those before it did.
+#[test]
+fn webhooks_that_are_committed_together_are_taken_in_their_order() {
+    let mut host = host(&*SMALL);
+    let group = [OPENED, RAISED, OPENED].map(delivery);
+    let received = host.receive_all(&group, NOW).unwrap();
+    let kinds: Vec<&str> = received.iter().map(|received| received.transitions[0].kind.as_str()).collect();
+    assert_eq!(kinds, ["triggered", "renewed", "duplicate"]);
+    assert_eq!(host.open(NOW).unwrap()[0].severity, "critical");
+}
+
+/// Scenario: the journal refuses a group; in it are a duplicate and a webhook that is not authentic.
+/// Guarantees: nobody is told that something was taken, the duplicate included; the group leaves no trace, and the same
+/// webhooks sent again are taken.
+#[test]
+fn a_failed_commit_of_a_group_leaves_no_trace() {
+    let mut host = host(&*SMALL);
+    let before = host.state(Extent::All, NOW).unwrap();
+    let mut group = [OPENED, RAISED, OPENED, OPENED].map(delivery);
+    group[3].webhook.headers.clear();
+    host.journal_mut().failing = true;
+    assert_eq!(statuses(&host.receive_all(&group, NOW).unwrap()), [503, 503, 503, 401]);
+    assert_eq!(host.state(Extent::All, NOW).unwrap(), before);
+    assert!(host.open(NOW).unwrap().is_empty());
+
+    host.journal_mut().failing = false;
+    assert_eq!(statuses(&host.receive_all(&group, NOW).unwrap()), [202, 202, 200, 401]);
     assert_eq!(host.open(NOW).unwrap().len(), 1);
 }
 
