@@ -1,14 +1,14 @@
 //! What the README says is so.
 
+#[path = "../benches/figures.rs"]
+#[allow(dead_code, reason = "the suite asks for no machine and no date")]
+mod figures;
 #[path = "../benches/hop/report/mod.rs"]
 #[allow(dead_code, reason = "the suite reads a run and makes none")]
 mod hop_report;
 #[path = "../benches/hot_path/report/mod.rs"]
 #[allow(dead_code, reason = "the suite reads a run and makes none")]
 mod report;
-#[path = "../benches/shared.rs"]
-#[allow(dead_code, reason = "the suite asks for no machine and no date")]
-mod shared;
 mod support;
 
 use std::path::{Path, PathBuf};

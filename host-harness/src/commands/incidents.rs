@@ -9,11 +9,12 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 
 use self::change::{Change, Named};
-use self::hub::{HubArguments, percent_encode};
+use self::hub::HubArguments;
 use super::shared::{Format, SubjectArguments, time};
 use crate::clean::Clean;
 use crate::cli::Ending;
 use crate::report::{IncidentRecord, table};
+use crate::serve::client;
 use crate::time::{Nanos, Rfc3339, now};
 
 const AFTER_HELP: &str = "\
@@ -135,7 +136,7 @@ impl Look {
         let hub = if self.is_of_server() { self.hub.hub()? } else { None };
         let record: IncidentRecord = match hub {
             Some(hub) => {
-                let path = format!("/v1/incidents/{}", percent_encode(name));
+                let path = format!("/v1/incidents/{}", client::percent_encode(name));
                 serde_json::from_value(hub.get(&path)?).context("the answer is no incident")?
             }
             None => {

@@ -71,3 +71,23 @@ pub fn reason(error: &(dyn Error + 'static)) -> String {
     }
     cause.to_string()
 }
+
+/// A text as part of a path or of a query (RFC 3986, 2.1).
+#[must_use]
+pub fn percent_encode(text: &str) -> String {
+    let encoded = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(encoded).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_means_something_in_a_url_is_encoded() {
+        assert_eq!(percent_encode("pagerduty:#1042 a/b?ü"), "pagerduty%3A%231042%20a%2Fb%3F%C3%BC");
+    }
+}

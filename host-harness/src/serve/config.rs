@@ -2,7 +2,9 @@
 //!
 //! It is read like the plugin's part: all faults at once, each with its place. See [`ServeConfig::check`].
 
+mod listener;
 mod meaning;
+mod next_hop;
 mod values;
 
 use std::collections::BTreeMap;
@@ -13,10 +15,12 @@ use faultline_annotator::document::{Faults, Place, Read};
 use faultline_annotator::{choices, settings};
 use serde_json::Value;
 
+pub use listener::{Listener, ServerTls};
 pub use meaning::ADMIN_SOURCE;
+pub use next_hop::{ClientTls, Compression, Forward, Protocol, SignalKind};
 pub use values::{Address, Endpoint, FilePath};
 
-use crate::plugin::{ConfigError, ConfigWarning, Signal};
+use crate::plugin::{ConfigError, ConfigWarning};
 
 /// The key of the section; what stands under it is not for the plugin.
 pub const SECTION: &str = "serve";
@@ -74,92 +78,6 @@ pub struct Otlp {
     pub receive_timeout: Duration,
     /// A connection without a request is closed after this time.
     pub idle_timeout: Duration,
-}
-
-/// One listener.
-#[derive(Clone, Debug)]
-pub struct Listener<const PORT: u16> {
-    /// Address and port, by default on this machine only.
-    pub listen: Address<PORT>,
-    /// Without it connections are not encrypted.
-    pub tls: Option<ServerTls>,
-}
-
-/// How a listener proves who it is.
-#[derive(Clone, Debug, Default)]
-pub struct ServerTls {
-    /// PEM: its certificate, and those between it and the authority.
-    pub certificate: FilePath,
-    /// PEM: the private key.
-    pub key: FilePath,
-    /// PEM: if given, only clients with a certificate of one of these authorities are served.
-    pub client_ca: Option<FilePath>,
-}
-
-/// One next hop.
-#[derive(Clone, Debug)]
-pub struct Forward {
-    /// `http://host:port` or `https://…`. For HTTP the path before `/v1/traces`, if any.
-    pub endpoint: Endpoint,
-    /// What it speaks.
-    pub protocol: Protocol,
-    /// What it gets.
-    pub signals: Vec<SignalKind>,
-    /// How requests are compressed.
-    pub compression: Compression,
-    /// Added to every request, for example a tenant or an API key.
-    pub headers: BTreeMap<String, Secret>,
-    /// Headers of the sender that are handed on.
-    pub pass_headers: Vec<String>,
-    /// How long it may take to answer.
-    pub timeout: Duration,
-    /// How it is known, and how we are.
-    pub tls: ClientTls,
-}
-
-/// What a next hop speaks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Protocol {
-    /// OTLP/gRPC.
-    #[default]
-    Grpc,
-    /// OTLP/HTTP with protobuf.
-    Http,
-}
-
-/// A kind of telemetry.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SignalKind {
-    /// Spans.
-    #[default]
-    Traces,
-    /// Data points.
-    Metrics,
-    /// Log records.
-    Logs,
-}
-
-/// How requests are compressed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Compression {
-    /// Not at all.
-    #[default]
-    None,
-    /// gzip at level 1: further levels cost more than the network does.
-    Gzip,
-    /// zstd at level 1.
-    Zstd,
-}
-
-/// How a server is known, and how we are known to it.
-#[derive(Clone, Debug, Default)]
-pub struct ClientTls {
-    /// PEM: authorities to be trusted in the place of the system's.
-    pub ca: Option<FilePath>,
-    /// PEM: our certificate.
-    pub certificate: Option<FilePath>,
-    /// PEM: its private key.
-    pub key: Option<FilePath>,
 }
 
 /// The listener for people and scripts.
@@ -269,18 +187,6 @@ settings! {
         "receive_timeout" => receive_timeout,
         "idle_timeout" => idle_timeout,
     }
-    ServerTls { "certificate" => certificate, "key" => key, "client_ca" => client_ca }
-    Forward {
-        "endpoint" => endpoint,
-        "protocol" => protocol,
-        "signals" => signals,
-        "compression" => compression,
-        "headers" => headers,
-        "pass_headers" => pass_headers,
-        "timeout" => timeout,
-        "tls" => tls,
-    }
-    ClientTls { "ca" => ca, "certificate" => certificate, "key" => key }
     Admin { "listen" => listen, "tls" => tls, "tokens" => tokens }
     Telemetry { "listen" => listen, "otlp" => otlp, "log" => log }
     OwnMetrics {
@@ -303,9 +209,6 @@ settings! {
 }
 
 choices! {
-    Protocol { "grpc" => Grpc, "http" => Http }
-    SignalKind { "traces" => Traces, "metrics" => Metrics, "logs" => Logs }
-    Compression { "none" => None, "gzip" => Gzip, "zstd" => Zstd }
     LogFormat { "text" => Text, "json" => Json }
 }
 
@@ -362,53 +265,6 @@ impl Default for Otlp {
             requests_per_connection: 128,
             receive_timeout: Duration::from_nanos(30 * SECOND),
             idle_timeout: Duration::from_nanos(600 * SECOND),
-        }
-    }
-}
-
-// === impl Listener ===
-
-impl<const PORT: u16> Default for Listener<PORT> {
-    fn default() -> Self {
-        Self { listen: Address::default(), tls: None }
-    }
-}
-
-impl<const PORT: u16> Read for Listener<PORT> {
-    fn read(at: &Place<'_>) -> Option<Self> {
-        let object = at.object(&["listen", "tls"])?;
-        let mut listener = Self::default();
-        object.set("listen", &mut listener.listen);
-        object.set("tls", &mut listener.tls);
-        Some(listener)
-    }
-}
-
-// === impl Forward ===
-
-impl Default for Forward {
-    fn default() -> Self {
-        Self {
-            endpoint: Endpoint::default(),
-            protocol: Protocol::Grpc,
-            signals: vec![SignalKind::Traces, SignalKind::Metrics, SignalKind::Logs],
-            compression: Compression::None,
-            headers: BTreeMap::new(),
-            pass_headers: Vec::new(),
-            timeout: Duration::from_nanos(10 * SECOND),
-            tls: ClientTls::default(),
-        }
-    }
-}
-
-// === impl SignalKind ===
-
-impl From<SignalKind> for Signal {
-    fn from(kind: SignalKind) -> Self {
-        match kind {
-            SignalKind::Traces => Self::Traces,
-            SignalKind::Metrics => Self::Metrics,
-            SignalKind::Logs => Self::Logs,
         }
     }
 }

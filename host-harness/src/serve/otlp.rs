@@ -4,6 +4,7 @@ mod body;
 mod compression;
 mod count;
 pub mod grpc;
+mod grpc_status;
 pub mod hop;
 pub mod http;
 mod json;

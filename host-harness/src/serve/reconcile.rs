@@ -158,20 +158,12 @@ fn alerts_uri(url: &Endpoint, receiver: Option<&str>) -> anyhow::Result<Uri> {
     let path = "/api/v2/alerts?active=true&silenced=true&inhibited=true&unprocessed=true";
     let whole = match receiver {
         // A regular expression there.
-        Some(receiver) => format!("{path}&receiver=%5E{}%24", percent_encode(receiver)),
+        Some(receiver) => format!("{path}&receiver=%5E{}%24", client::percent_encode(receiver)),
         None => path.to_owned(),
     };
     let uri = url.join(&whole);
     ensure!(uri.authority().is_some(), "its address cannot be put together");
     Ok(uri)
-}
-
-fn percent_encode(text: &str) -> String {
-    let encoded = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
-        _ => format!("%{byte:02X}"),
-    };
-    text.bytes().map(encoded).collect()
 }
 
 /// What is to be received: alerts that are active and not open here, and those that are open here and missing there, twice

@@ -8,9 +8,9 @@ use faultline_load::{Batches, Latency, Length, Load, Pace, Sink, SinkOptions};
 
 use crate::arguments::Effort;
 use crate::case::Case;
+use crate::figures;
 use crate::hop::{Hop, Program};
 use crate::report::{Added, Quantiles};
-use crate::shared;
 
 /// As a case among the others.
 pub(crate) const NAME: &str = "latency";
@@ -54,7 +54,7 @@ pub(crate) fn run(programs: &[Program], effort: &Effort) -> anyhow::Result<Added
         lanes.iter().find(|lane| wanted(lane.program)).map(|lane| Quantiles::of(&lane.latency))
     };
     Ok(Added {
-        date: shared::today(),
+        date: figures::today(),
         spans_per_second: SPANS_PER_SECOND,
         spans: case.spans,
         direct: quantiles(|program| program.is_none()).context("it is always measured")?,

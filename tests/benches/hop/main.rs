@@ -16,8 +16,8 @@
 //! part in the place of the same part of an earlier run. The Collector is `target/servers/otelcol`, which
 //! `tests/servers/install` builds; without it the server is measured alone. The server is the program of this build.
 
-#[path = "../shared.rs"]
-mod shared;
+#[path = "../figures.rs"]
+mod figures;
 
 mod arguments;
 mod case;

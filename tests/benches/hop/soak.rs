@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use faultline_load::{Length, Load, Pace, Sink, SinkOptions};
 
 use crate::case::Case;
+use crate::figures;
 use crate::hop::Program;
 use crate::report::Soak;
-use crate::shared;
 use crate::webhooks;
 
 /// Half of it makes new incidents, of which the state keeps something for days: more than anybody has, little enough not to
@@ -50,7 +50,7 @@ pub(crate) fn run(minutes: u64) -> anyhow::Result<Soak> {
     let samples = samples.get((samples.len() as f64 * WARM_UP) as usize..).unwrap_or_default();
     let memory = |sample: Option<&(f64, f64)>| sample.map_or(0, |(_, bytes)| *bytes as u64);
     Ok(Soak {
-        date: shared::today(),
+        date: figures::today(),
         minutes,
         spans_in: outcome.requests * case.spans as u64,
         spans_out: counts.accepted.items,

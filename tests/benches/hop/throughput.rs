@@ -8,9 +8,9 @@ use faultline_load::{Batches, Length, Load, Sink, SinkOptions};
 
 use crate::arguments::Effort;
 use crate::case::Case;
+use crate::figures;
 use crate::hop::{Hop, Program};
 use crate::report::{Cost, Row, Throughput};
-use crate::shared;
 
 /// A program, and what its rounds took.
 struct Lane<'a> {
@@ -36,7 +36,7 @@ pub(crate) fn run(cases: &[Case], programs: &[Program], effort: &Effort) -> anyh
         println!("{}", row.text());
         rows.push(row);
     }
-    Ok(Throughput { date: shared::today(), rounds: effort.rounds, round_seconds: effort.round.as_secs_f64(), rows })
+    Ok(Throughput { date: figures::today(), rounds: effort.rounds, round_seconds: effort.round.as_secs_f64(), rows })
 }
 
 fn run_case(case: &Case, programs: &[Program], effort: &Effort) -> anyhow::Result<Row> {

@@ -15,9 +15,9 @@ use serde_json::{Value, json};
 use crate::arguments::Effort;
 use crate::case::Case;
 use crate::client;
+use crate::figures;
 use crate::hop::{Hop, Program, TOKEN, WEBHOOKS};
 use crate::report::{Quantiles, Storm};
-use crate::shared;
 
 /// Webhooks that open incidents and close them again, each incident another. So many are open at a time.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ pub(crate) fn run(effort: &Effort) -> anyhow::Result<Storm> {
     let cpu = hop.process.cpu()?.saturating_sub(before);
     let lost = churn.lost(&open_incidents(&hop)?);
     Ok(Storm {
-        date: shared::today(),
+        date: figures::today(),
         webhooks: outcome.requests,
         seconds: outcome.elapsed.as_secs_f64(),
         acknowledged: outcome.accepted_requests,

@@ -9,10 +9,10 @@
 
 #[path = "../../suites/core_host/mod.rs"]
 mod core_host;
+#[path = "../figures.rs"]
+mod figures;
 #[path = "../../suites/native.rs"]
 mod native;
-#[path = "../shared.rs"]
-mod shared;
 
 mod builds;
 mod case;

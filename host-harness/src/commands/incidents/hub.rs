@@ -136,12 +136,3 @@ impl Hub {
         Ok(answer)
     }
 }
-
-/// A name as part of a path.
-pub(super) fn percent_encode(name: &str) -> String {
-    let encoded = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b':' => char::from(byte).to_string(),
-        _ => format!("%{byte:02X}"),
-    };
-    name.bytes().map(encoded).collect()
-}

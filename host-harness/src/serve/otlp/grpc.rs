@@ -2,16 +2,14 @@
 //!
 //! Source: gRPC over HTTP2 (grpc/doc/PROTOCOL-HTTP2.md).
 
-use std::fmt::Write;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use http_body::Body;
 
 use super::body::{Pieces, over, receive};
+use super::grpc_status::{self, ACCEPT_ENCODING, ENCODING, STATUS, TIMEOUT};
 use super::hop::{self, Hop, Transport};
 use super::refusal::{Code, Refusal};
 use super::signal;
@@ -19,12 +17,6 @@ use crate::serve::buffers::Buffer;
 use crate::serve::config::Compression;
 
 const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/grpc");
-const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
-const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
-const STATUS: HeaderName = HeaderName::from_static("grpc-status");
-const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
-const DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
-const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// The flag and the length before a message.
 const PREFIX_BYTES: usize = 5;
@@ -123,16 +115,9 @@ fn refused(refusal: &Refusal) -> Response<Pieces> {
     let mut response = Response::new(Pieces::none());
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, CONTENT_TYPE);
-    headers.insert(STATUS, HeaderValue::from(u16::from(refusal.code as u8)));
-    if let Ok(message) = HeaderValue::from_str(&percent_encode(&refusal.message)) {
-        headers.insert(MESSAGE, message);
-    }
+    grpc_status::write(refusal, headers);
     if refusal.code == Code::Unimplemented {
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity,gzip,zstd"));
-    }
-    let details = refusal.to_grpc_details().map(|details| STANDARD_NO_PAD.encode(details));
-    if let Some(details) = details.and_then(|details| HeaderValue::from_str(&details).ok()) {
-        headers.insert(DETAILS, details);
     }
     response
 }
@@ -158,19 +143,6 @@ fn timeout(value: &HeaderValue) -> Option<Duration> {
     })
 }
 
-/// Source: gRPC over HTTP2, "Status-Message".
-fn percent_encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b' '..=b'~' if byte != b'%' => encoded.push(char::from(byte)),
-            // Writing to a string cannot fail.
-            _ => write!(encoded, "%{byte:02X}").unwrap_or_default(),
-        }
-    }
-    encoded
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,10 +155,5 @@ mod tests {
         for wrong in ["", "S", "10", "999999999S", "1s", "-1S"] {
             assert_eq!(of(wrong), None, "{wrong}");
         }
-    }
-
-    #[test]
-    fn a_message_is_written_so_that_it_can_stand_in_a_header() {
-        assert_eq!(percent_encode("50% of ü\n"), "50%25 of %C3%BC%0A");
     }
 }

@@ -86,24 +86,28 @@ impl Hop {
         let began = Instant::now();
         let Request { signal, batch, start, headers, limit, transport } = request;
         let items = count::items(signal, batch.bytes().get(start..).unwrap_or_default());
-        let batch = self.mark(signal, batch, start, items).await;
-        let limit = limit.map(|limit| limit.saturating_sub(began.elapsed()));
-        let answer = self.forward(signal, items, batch, headers, limit).await;
+        let answer = match self.mark(signal, batch, start, items).await {
+            Ok(batch) => {
+                let limit = limit.map(|limit| limit.saturating_sub(began.elapsed()));
+                self.forward(signal, items, batch, headers, limit).await
+            }
+            Err(refusal) => Err(refusal),
+        };
         self.metrics.received(signal, transport, items, answer.as_ref().err());
         self.metrics.request_seconds.observe(began.elapsed());
         answer
     }
 
-    async fn mark(&self, signal: Signal, batch: Buffer, start: usize, items: u64) -> Bytes {
+    async fn mark(&self, signal: Signal, batch: Buffer, start: usize, items: u64) -> Result<Bytes, Refusal> {
         if !self.board.read().is_marking {
             self.metrics.unmarked(signal, Unmarked::Stopped, items);
-            return Bytes::from_owner(batch).slice(start..);
+            return Ok(Bytes::from_owner(batch).slice(start..));
         }
         let began = Instant::now();
         // What the plugin adds is a quarter of a batch of small items.
         let Ok(output) = self.buffers.get(batch.bytes().len() + batch.bytes().len() / 4) else {
             self.metrics.unmarked(signal, Unmarked::NoMemory, items);
-            return Bytes::from_owner(batch).slice(start..);
+            return Ok(Bytes::from_owner(batch).slice(start..));
         };
         let (batch, output, outcome) = if batch.bytes().len() < LARGE {
             mark(&self.instance, &self.board, signal, batch, start, output)
@@ -112,13 +116,13 @@ impl Hop {
             let work = move || mark(&instance, &board, signal, batch, start, output);
             match tokio::task::spawn_blocking(work).await {
                 Ok(marked) => marked,
-                // The batch went with the thread, which can only be the end of the process.
-                Err(error) => std::panic::resume_unwind(error.into_panic()),
+                // The batch went with the thread: its sender still has it.
+                Err(_) => return Err(Refusal::busy("the thread that marks large batches stopped")),
             }
         };
         self.metrics.plugin_seconds.observe(began.elapsed());
         match outcome {
-            Outcome::Answered(Marked::Replaced) => return Bytes::from_owner(output),
+            Outcome::Answered(Marked::Replaced) => return Ok(Bytes::from_owner(output)),
             Outcome::Answered(Marked::Unchanged) => {}
             Outcome::Answered(Marked::Refused(reason)) => {
                 self.metrics.unmarked(signal, Unmarked::Refused, items);
@@ -139,7 +143,7 @@ impl Hop {
                 );
             }
         }
-        Bytes::from_owner(batch).slice(start..)
+        Ok(Bytes::from_owner(batch).slice(start..))
     }
 
     async fn forward(

@@ -4,8 +4,6 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::{Buf, Bytes};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Limited};
@@ -13,6 +11,7 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 
 use super::body::Pieces;
+use super::grpc_status::{self, ENCODING, STATUS, TIMEOUT};
 use super::refusal::{Code, Refusal};
 use super::signal;
 use crate::plugin::Signal;
@@ -40,12 +39,6 @@ pub struct Target {
 const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Batches from this size on are compressed where nobody waits.
 const LARGE: usize = 1024 * 1024;
-
-const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
-const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
-const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
-const GRPC_DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
 
 // === impl Target ===
 
@@ -160,30 +153,30 @@ impl Target {
             .request(signal, passed)
             .header(header::CONTENT_TYPE, "application/grpc")
             .header(header::TE, "trailers")
-            .header(GRPC_TIMEOUT, format!("{}m", limit.as_millis().clamp(1, 99_999_999)));
+            .header(TIMEOUT, format!("{}m", limit.as_millis().clamp(1, 99_999_999)));
         if is_compressed {
-            request = request.header(GRPC_ENCODING, self.compression.name());
+            request = request.header(ENCODING, self.compression.name());
         }
         let request = request.body(Pieces::message(batch, is_compressed)).map_err(not_sendable)?;
         let response = self.client.request(request).await.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
         let headers = response.headers().clone();
-        if let Some(refusal) = grpc_refusal(&headers) {
+        if let Some(refusal) = grpc_status::read(&headers) {
             return Err(refusal);
         }
         if status != StatusCode::OK {
             return Err(Refusal::of_http(status, Bytes::new(), None));
         }
         let collected = read_answer(response.into_body()).await?;
-        match collected.trailers().and_then(|trailers| trailers.get(GRPC_STATUS).map(|_| trailers)) {
-            Some(trailers) => grpc_refusal(trailers).map_or(Ok(()), Err)?,
-            None if headers.contains_key(GRPC_STATUS) => {}
+        match collected.trailers().and_then(|trailers| trailers.get(STATUS).map(|_| trailers)) {
+            Some(trailers) => grpc_status::read(trailers).map_or(Ok(()), Err)?,
+            None if headers.contains_key(STATUS) => {}
             None => {
                 let message = format!("{} ended its answer without a status", self.name);
                 return Err(Refusal::new(Code::Unavailable, message));
             }
         }
-        self.message(collected.to_bytes(), headers.get(GRPC_ENCODING))
+        self.message(collected.to_bytes(), headers.get(ENCODING))
     }
 
     /// Takes a message out of its frame.
@@ -256,33 +249,6 @@ fn retry_after(value: &HeaderValue) -> Option<Duration> {
     Some(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()))
 }
 
-/// What headers or trailers say, unless it is success or nothing.
-fn grpc_refusal(headers: &HeaderMap) -> Option<Refusal> {
-    let status = headers.get(GRPC_STATUS)?.to_str().ok().and_then(|text| text.parse().ok()).unwrap_or(2);
-    let code = Code::of_number(status)?;
-    let message = headers.get(GRPC_MESSAGE).map(|message| percent_decode(message.as_bytes())).unwrap_or_default();
-    let details = headers.get(GRPC_DETAILS).and_then(|details| decode_details(details.as_bytes()));
-    Some(Refusal::of_grpc(code, message, details.map(Bytes::from)))
-}
-
-/// Binary headers are Base64, padded or not.
-fn decode_details(text: &[u8]) -> Option<Vec<u8>> {
-    STANDARD_NO_PAD.decode(text.trim_ascii().split(|byte| *byte == b'=').next()?).ok()
-}
-
-/// Source: gRPC over HTTP2, "Status-Message".
-fn percent_decode(text: &[u8]) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((first, behind)) = rest.split_first() {
-        let digits = behind.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        let byte = digits.filter(|_| *first == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        bytes.push(byte.unwrap_or(*first));
-        rest = if byte.is_some() { &behind[2..] } else { behind };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -293,11 +259,5 @@ mod tests {
         assert_eq!(of("120"), Some(Duration::from_secs(120)));
         assert_eq!(of("Sat, 07 Mar 2020 10:00:00 GMT"), Some(Duration::ZERO));
         assert_eq!(of("soon"), None);
-    }
-
-    #[test]
-    fn a_message_of_grpc_is_decoded_as_far_as_it_is_encoded() {
-        assert_eq!(percent_decode(b"no%20space%"), "no space%");
-        assert_eq!(percent_decode("50%zz ü".as_bytes()), "50%zz ü");
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{Added, Cost, Quantiles, Report, Row, Soak, Storm, Throughput};
-use crate::shared::figure;
+use crate::figures::figure;
 
 /// One part in so many of the Collector's memory is the most that is wanted.
 const MEMORY_WANTED: f64 = 2.0;

@@ -11,7 +11,7 @@ use anyhow::Context;
 use faultline_load::Latency;
 use serde::{Deserialize, Serialize};
 
-use crate::shared;
+use crate::figures;
 
 /// The newest run of each part.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -122,7 +122,7 @@ const END: &str = "<!-- figures of `BLESS=1 cargo bench --bench hop`: end -->\n"
 
 impl Report {
     pub(crate) fn of_this_machine() -> Self {
-        Self { machine: shared::machine(), ..Self::default() }
+        Self { machine: figures::machine(), ..Self::default() }
     }
 
     /// Takes the parts that were not measured from the run that is kept in `folder`, if it was on a machine like this one,
@@ -160,7 +160,7 @@ impl Report {
     /// # Errors
     /// When the README has no place for them.
     pub(crate) fn place_in(&self, readme: &str) -> anyhow::Result<String> {
-        shared::place_between(readme, BEGIN, END, &self.excerpt())
+        figures::place_between(readme, BEGIN, END, &self.excerpt())
     }
 
     fn fill_from(&mut self, kept: Self) {

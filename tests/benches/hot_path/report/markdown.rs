@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{GuestCost, Report, Row, Startup};
-use crate::shared::figure;
+use crate::figures::figure;
 
 /// The columns of the README.
 const EXCERPT: [(&str, &str, &str); 5] = [

@@ -10,7 +10,7 @@ use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
 
-use crate::shared;
+use crate::figures;
 
 /// One run.
 #[derive(Debug, Serialize, Deserialize)]
@@ -78,7 +78,7 @@ const END: &str = "<!-- figures of `BLESS=1 cargo bench`: end -->\n";
 
 impl Report {
     pub(crate) fn of_this_machine(startup: Startup) -> Self {
-        Self { date: shared::today(), machine: shared::machine(), startup, rows: Vec::new() }
+        Self { date: figures::today(), machine: figures::machine(), startup, rows: Vec::new() }
     }
 
     /// The lines that stand behind the table.
@@ -105,7 +105,7 @@ impl Report {
     /// # Errors
     /// When the README has no place for it.
     pub(crate) fn place_in(&self, readme: &str) -> anyhow::Result<String> {
-        shared::place_between(readme, BEGIN, END, &self.excerpt())
+        figures::place_between(readme, BEGIN, END, &self.excerpt())
     }
 
     fn row(&self, signal: &str, items: usize, situation: &str) -> Option<&Row> {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::Report;
-use crate::shared::figure;
+use crate::figures::figure;
 
 /// What is drawn in each group: subject, way, label, class.
 const BARS: [(&str, Option<&str>, &str, &str); 5] = [
