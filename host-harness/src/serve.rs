@@ -24,6 +24,7 @@ mod own_metrics;
 mod reconcile;
 mod reload;
 mod server;
+pub mod socket;
 mod switch;
 pub mod tls;
 pub mod webhooks;

@@ -32,6 +32,8 @@ pub struct Spent;
 /// Buffers that one worker keeps, and the largest that it does: at most 32 MiB.
 const KEPT: usize = 16;
 const KEPT_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Sizes of larger buffers are multiples of this.
+const STEP: usize = 64 * 1024;
 
 // === impl Budget ===
 
@@ -79,10 +81,27 @@ impl Buffers {
     /// When the budget does not have so much left.
     pub fn get(self: &Arc<Self>, bytes: usize) -> Result<Buffer, Spent> {
         self.budget.take(bytes)?;
-        let mut kept = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
-        kept.reserve(bytes);
+        let kept = self.take_free(bytes).unwrap_or_else(|| Vec::with_capacity(rounded(bytes)));
         Ok(Buffer { bytes: kept, counted: bytes, buffers: self.clone() })
     }
+
+    /// The smallest that has the room; of several the one that was used last, which is still close to the processor. Where
+    /// none has, the largest makes way for the new one: to let it grow would be to copy what it held before.
+    fn take_free(&self, bytes: usize) -> Option<Vec<u8>> {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let fitting = free.iter().enumerate().rev().filter(|(_, buffer)| buffer.capacity() >= bytes);
+        if let Some((place, _)) = fitting.min_by_key(|(_, buffer)| buffer.capacity()) {
+            return Some(free.remove(place));
+        }
+        let (place, _) = free.iter().enumerate().max_by_key(|(_, buffer)| buffer.capacity())?;
+        free.remove(place);
+        None
+    }
+}
+
+/// Batches of one sender differ a little: one buffer is to do for all of them.
+fn rounded(bytes: usize) -> usize {
+    if bytes < STEP { bytes.next_power_of_two() } else { bytes.checked_next_multiple_of(STEP).unwrap_or(bytes) }
 }
 
 // === impl Buffer ===
@@ -193,5 +212,23 @@ mod tests {
             buffers.free.lock().unwrap().iter().filter(|buffer| buffer.capacity() > KEPT_BYTES_MAX).count()
         };
         assert_eq!(large(&buffers), 0);
+    }
+
+    #[test]
+    fn a_buffer_that_is_too_small_makes_way_and_the_smallest_that_fits_is_taken() {
+        let buffers = Buffers::new(Arc::new(Budget::new(usize::MAX / 2)));
+        let capacities = |buffers: &Buffers| {
+            let mut capacities: Vec<usize> = buffers.free.lock().unwrap().iter().map(Vec::capacity).collect();
+            capacities.sort_unstable();
+            capacities
+        };
+        drop((buffers.get(100).unwrap(), buffers.get(STEP + 1).unwrap(), buffers.get(5 * STEP).unwrap()));
+        assert_eq!(capacities(&buffers), [128, 2 * STEP, 5 * STEP]);
+        let second = buffers.get(STEP).unwrap();
+        assert_eq!(capacities(&buffers), [128, 5 * STEP]);
+        let larger = buffers.get(6 * STEP).unwrap();
+        assert_eq!(capacities(&buffers), [128]);
+        drop((second, larger));
+        assert_eq!(capacities(&buffers), [128, 2 * STEP, 6 * STEP]);
     }
 }

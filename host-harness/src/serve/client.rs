@@ -1,21 +1,30 @@
 //! HTTP to other servers: connections that are kept, TLS, and errors in words.
 
 use std::error::Error;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderValue;
+use http::{HeaderValue, Uri};
 use http_body::Body;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tower_service::Service;
 
 use super::config::ClientTls;
+use super::socket::{Socket, TogetherExecutor};
 use super::tls;
 
 /// Connects by TCP, and by TLS where the endpoint asks for it.
-pub type Connector = HttpsConnector<HttpConnector>;
+pub type Connector = HttpsConnector<SocketConnector>;
+
+/// Connects by TCP.
+#[derive(Clone, Debug)]
+pub struct SocketConnector(HttpConnector);
 
 /// How we call ourselves.
 pub const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("faultline/", env!("CARGO_PKG_VERSION")));
@@ -43,11 +52,11 @@ where
     http.set_keepalive(Some(KEEP_ALIVE_INTERVAL));
     let connector = HttpsConnectorBuilder::new().with_tls_config(tls::client(tls)?).https_or_http();
     let connector = if is_http2 {
-        connector.enable_http2().wrap_connector(http)
+        connector.enable_http2().wrap_connector(SocketConnector(http))
     } else {
-        connector.enable_http1().wrap_connector(http)
+        connector.enable_http1().wrap_connector(SocketConnector(http))
     };
-    let mut builder = Client::builder(TokioExecutor::new());
+    let mut builder = Client::builder(TogetherExecutor);
     builder
         .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
@@ -80,6 +89,23 @@ pub fn percent_encode(text: &str) -> String {
         _ => format!("%{byte:02X}"),
     };
     text.bytes().map(encoded).collect()
+}
+
+// === impl SocketConnector ===
+
+impl Service<Uri> for SocketConnector {
+    type Response = TokioIo<Socket>;
+    type Error = <HttpConnector as Service<Uri>>::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let connecting = self.0.call(uri);
+        Box::pin(async move { Ok(TokioIo::new(Socket::new(connecting.await?.into_inner()))) })
+    }
 }
 
 #[cfg(test)]

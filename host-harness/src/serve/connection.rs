@@ -25,6 +25,8 @@ use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use super::socket::{Socket, Together};
+
 /// How connections of one listener are served.
 #[derive(Clone)]
 pub struct Manner {
@@ -70,6 +72,8 @@ const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
 /// Of HTTP/2, to find connections that silently broke.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(60);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Of each connection by HTTP/1.1, where hyper would take up to 400 kB.
+const BUFFER_BYTES: usize = 128 * 1024;
 /// Of all headers of one request.
 const HEADERS_BYTES_MAX: u32 = 64 * 1024;
 
@@ -132,6 +136,7 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
+    let stream = Socket::new(stream);
     match &manner.tls {
         None => serve_io(stream, manner, service, stop).await,
         Some(tls) => match timeout(HANDSHAKE, TlsAcceptor::from(tls.clone()).accept(stream)).await {
@@ -170,7 +175,7 @@ async fn serve_io<S, B>(
     if manner.is_http2_only {
         builder = builder.http2_only();
     }
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HANDSHAKE);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HANDSHAKE).max_buf_size(BUFFER_BYTES);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -182,7 +187,7 @@ async fn serve_io<S, B>(
         .max_header_list_size(HEADERS_BYTES_MAX);
     let activity = Arc::new(Activity::default());
     let service = Watched { service, activity: activity.clone() };
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut connection = pin!(Together::new(builder.serve_connection(TokioIo::new(stream), service)));
     let mut begun = 0;
     let mut idle = pin!(sleep(manner.idle));
     loop {
@@ -200,7 +205,7 @@ async fn serve_io<S, B>(
             }
         }
     }
-    connection.as_mut().graceful_shutdown();
+    connection.as_mut().task().graceful_shutdown();
     loop {
         // As long as a request is under way it may end; whoever stops the server has a bound of their own.
         match timeout(FAREWELL, connection.as_mut()).await {

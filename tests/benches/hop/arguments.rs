@@ -69,8 +69,8 @@ impl Effort {
     fn whole() -> Self {
         Self {
             is_quick: false,
-            rounds: 5,
-            round: Duration::from_secs(4),
+            rounds: 9,
+            round: Duration::from_secs(3),
             latency_rounds: 3,
             latency_round: Duration::from_secs(20),
             webhooks: 10_000,

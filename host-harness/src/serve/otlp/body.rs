@@ -97,20 +97,22 @@ where
     }
     let read = async {
         let mut body = body;
-        let mut buffer = buffers.get(announced.min(EXPECTED_BYTES_MAX)).map_err(spent)?;
+        let mut buffer: Option<Buffer> = None;
         while let Some(frame) = body.frame().await {
             let frame =
                 frame.map_err(|error| Refusal::new(Code::Cancelled, format!("the request was cut short: {error}")))?;
             let Ok(data) = frame.into_data() else { continue };
-            if data.remaining() > bytes_max - buffer.bytes().len() {
+            let received = buffer.as_ref().map_or(0, |buffer| buffer.bytes().len());
+            if data.remaining() > bytes_max - received {
                 return Err(over(bytes_max));
             }
-            if buffer.bytes().is_empty() {
-                expect_message(&data, &mut buffer, bytes_max)?;
-            }
+            let buffer = match &mut buffer {
+                Some(buffer) => buffer,
+                none => none.insert(buffers.get(expected(announced, &data, bytes_max)).map_err(spent)?),
+            };
             buffer.extend(&data).map_err(spent)?;
         }
-        Ok(buffer)
+        buffer.map_or_else(|| buffers.get(0).map_err(spent), Ok)
     };
     match timeout(limit, read).await {
         Ok(read) => read,
@@ -121,16 +123,15 @@ where
     }
 }
 
-/// Reserves once what the prefix of a gRPC message announces. For what is no such message the bound still holds.
-fn expect_message(data: &[u8], buffer: &mut Buffer, bytes_max: usize) -> Result<(), Refusal> {
-    if let [0 | 1, a, b, c, d, ..] = data {
-        let announced = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
-        if announced < bytes_max.min(EXPECTED_BYTES_MAX) && buffer.vec().capacity() < announced + 5 {
-            buffer.count(announced + 5).map_err(spent)?;
-            buffer.vec().reserve(announced + 5);
-        }
-    }
-    Ok(())
+/// How much room to make at the first bytes of a body: what was announced, or what the prefix of a gRPC message announces.
+/// For what is no such message the bound still holds.
+fn expected(announced: usize, data: &[u8], bytes_max: usize) -> usize {
+    let of_message = match data {
+        [0 | 1, a, b, c, d, ..] => u32::from_be_bytes([*a, *b, *c, *d]) as usize,
+        _ => 0,
+    };
+    let of_message = if of_message < bytes_max { of_message + 5 } else { 0 };
+    if announced > 0 { announced } else { of_message }.min(EXPECTED_BYTES_MAX).max(data.len())
 }
 
 /// Memory is not set aside for more than this on the word of a sender.
