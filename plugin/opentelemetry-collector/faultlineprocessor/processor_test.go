@@ -14,13 +14,12 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/processor/processortest"
-	"go.uber.org/goleak"
 
 	"github.com/faultline-project/faultline/plugin/opentelemetry-collector/internal/marking"
 	"github.com/faultline-project/faultline/plugin/opentelemetry-collector/internal/plugintest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { plugintest.Main(m) }
 
 // host has the extensions of a Collector.
 type host map[component.ID]component.Component

@@ -13,14 +13,13 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
-	"go.uber.org/goleak"
 
 	"github.com/faultline-project/faultline/plugin/opentelemetry-collector/internal/guest"
 	"github.com/faultline-project/faultline/plugin/opentelemetry-collector/internal/plugin"
 	"github.com/faultline-project/faultline/plugin/opentelemetry-collector/internal/plugintest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { plugintest.Main(m) }
 
 // counts is what was told, by name: "received traces", "held logs trap", "restarted deadline".
 type counts struct {
@@ -73,7 +72,7 @@ type subject struct {
 func newSubject(t testing.TB, settings plugin.Settings) subject {
 	t.Helper()
 	counts := &counts{}
-	settings.Name, settings.Telemetry = "test", counts
+	settings.Name, settings.Telemetry, settings.CacheDirectory = "test", counts, plugintest.CacheDirectory
 	if settings.Config == "" {
 		settings.Config = plugintest.Config(everySignal)
 	}
@@ -276,29 +275,34 @@ func TestPositionsThatThereAreNotAreNotBelieved(t *testing.T) {
 // Guarantees: every item that goes in comes out; an incident that was merged is marked by whatever instance answers.
 func TestNothingIsLostWhileInstancesFailAndWebhooksArrive(t *testing.T) {
 	module := plugintest.Faulty(
-		plugintest.Put{Function: plugintest.Marks, Fault: plugintest.Trap, Each: 7},
-		plugintest.Put{Function: plugintest.Marks, Fault: plugintest.Loop, Each: 23},
-		plugintest.Put{Function: plugintest.Marks, Fault: plugintest.Exhaust, Each: 17},
-		plugintest.Put{Function: plugintest.Marks, Fault: plugintest.Outside, Each: 11},
+		plugintest.Put{Function: plugintest.Marks, Fault: plugintest.Trap, Each: 7, ByLength: true},
+		plugintest.Put{Function: plugintest.Marks, Fault: plugintest.Loop, Each: 23, ByLength: true},
+		plugintest.Put{Function: plugintest.Marks, Fault: plugintest.Exhaust, Each: 17, ByLength: true},
+		plugintest.Put{Function: plugintest.Marks, Fault: plugintest.Outside, Each: 11, ByLength: true},
 		plugintest.Put{Function: plugintest.Interest, Fault: plugintest.Trap, Each: 41},
 		plugintest.Put{Function: plugintest.Receive, Fault: plugintest.Trap, Each: 5},
-		plugintest.Put{Function: plugintest.Counters, Fault: plugintest.Loop, Each: 3},
 	)
-	subject := newSubject(t, plugin.Settings{Module: module, Instances: 4, Deadline: 300 * time.Millisecond, MemoryMiB: 16})
+	subject := newSubject(t, plugin.Settings{Module: module, Instances: 4, Deadline: 100 * time.Millisecond, MemoryMiB: 16})
 	subject.deliver(t, plugintest.Open("first", "checkout"))
 	const senders, batches = 6, 60
+	// Lengths of batches decide about faults.
+	items := func(number int) int { return 10 + number%29 }
+	var sent int
+	for number := range batches {
+		sent += senders / 3 * items(number)
+	}
 	var group sync.WaitGroup
 	for sender := range senders {
 		group.Go(func() {
-			shop := plugintest.Shop{Services: []string{"cart", "checkout"}, Items: 20, At: plugintest.Now}
-			for range batches {
+			for number := range batches {
+				shop := plugintest.Shop{Services: []string{"cart", "checkout"}, Items: items(number), At: plugintest.Now}
 				switch sender % 3 {
 				case 0:
-					assert.Equal(t, 20, subject.Traces(t.Context(), shop.Traces()).SpanCount())
+					assert.Equal(t, shop.Items, subject.Traces(t.Context(), shop.Traces()).SpanCount())
 				case 1:
-					assert.Equal(t, 20, subject.Logs(t.Context(), shop.Logs()).LogRecordCount())
+					assert.Equal(t, shop.Items, subject.Logs(t.Context(), shop.Logs()).LogRecordCount())
 				case 2:
-					assert.Equal(t, 20, subject.Metrics(t.Context(), shop.Metrics()).DataPointCount())
+					assert.Equal(t, shop.Items, subject.Metrics(t.Context(), shop.Metrics()).DataPointCount())
 				}
 			}
 		})
@@ -329,7 +333,7 @@ func TestNothingIsLostWhileInstancesFailAndWebhooksArrive(t *testing.T) {
 	assert.Len(t, open, taken+1)
 	for _, signal := range guest.Signals {
 		name := signal.String()
-		assert.Equal(t, senders/3*batches*20, subject.counts.of("received "+name))
+		assert.Equal(t, sent, subject.counts.of("received "+name))
 		assert.NotZero(t, subject.counts.of("marked "+name))
 		assert.NotZero(t, subject.counts.of("held "+name+" trap"))
 		assert.Zero(t, subject.counts.of("refused "+name))

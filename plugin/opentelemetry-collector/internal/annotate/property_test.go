@@ -28,7 +28,9 @@ type oracle struct {
 
 func newOracle(t *testing.T, config string, of subject) oracle {
 	t.Helper()
-	engine, err := guest.NewEngine(t.Context(), guest.Core, guest.EngineSettings{Deadline: time.Minute, MemoryMiB: 256})
+	engine, err := guest.NewEngine(t.Context(), guest.Core, guest.EngineSettings{
+		Deadline: time.Minute, MemoryMiB: 256, CacheDirectory: plugintest.CacheDirectory,
+	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, engine.Close(t.Context())) })
 	instance, err := engine.Instantiate()

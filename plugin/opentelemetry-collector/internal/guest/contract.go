@@ -3,6 +3,7 @@ package guest
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/tetratelabs/wazero/api"
 )
@@ -23,7 +24,16 @@ type exported struct {
 	// export is the one in the module.
 	export     string
 	parameters []api.ValueType
+	// patience is how many deadlines it may take.
+	patience time.Duration
 }
+
+// Batches wait for some functions, nobody for the others. These may be given a whole state, and take as long as that is
+// large.
+const (
+	forBatches = 1
+	forStates  = 10
+)
 
 const (
 	i32 = api.ValueTypeI32
@@ -32,21 +42,21 @@ const (
 
 // The functions of the contract. A text, a list, or an option of a number takes two parameters, a time one of 64 bits.
 var (
-	configureFunction = &exported{"configure", processor + "configure", []api.ValueType{i32, i32, i32, i32}}
-	interestFunction  = &exported{"interest", processor + "interest", []api.ValueType{i32, i64}}
-	processFunction   = &exported{"process", processor + "process", []api.ValueType{i32, i32, i32, i64}}
-	marksFunction     = &exported{"marks", processor + "marks", []api.ValueType{i32, i32, i32, i64}}
+	configureFunction = &exported{"configure", processor + "configure", []api.ValueType{i32, i32, i32, i32}, forStates}
+	interestFunction  = &exported{"interest", processor + "interest", []api.ValueType{i32, i64}, forBatches}
+	processFunction   = &exported{"process", processor + "process", []api.ValueType{i32, i32, i32, i64}, forBatches}
+	marksFunction     = &exported{"marks", processor + "marks", []api.ValueType{i32, i32, i32, i64}, forBatches}
 	receiveFunction   = &exported{"receive", incidents + "receive",
-		[]api.ValueType{i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i64}}
-	mergeFunction   = &exported{"merge", incidents + "merge", []api.ValueType{i32, i32, i64}}
-	expireFunction  = &exported{"expire", incidents + "expire", []api.ValueType{i64}}
-	stateFunction   = &exported{"state", incidents + "state", []api.ValueType{i32}}
-	openFunction    = &exported{"open", incidents + "open", []api.ValueType{i64}}
-	findFunction    = &exported{"find", incidents + "find", []api.ValueType{i32, i32, i64}}
+		[]api.ValueType{i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i64}, forStates}
+	mergeFunction   = &exported{"merge", incidents + "merge", []api.ValueType{i32, i32, i64}, forStates}
+	expireFunction  = &exported{"expire", incidents + "expire", []api.ValueType{i64}, forStates}
+	stateFunction   = &exported{"state", incidents + "state", []api.ValueType{i32}, forStates}
+	openFunction    = &exported{"open", incidents + "open", []api.ValueType{i64}, forStates}
+	findFunction    = &exported{"find", incidents + "find", []api.ValueType{i32, i32, i64}, forStates}
 	explainFunction = &exported{"explain", incidents + "explain",
-		[]api.ValueType{i32, i32, i32, i32, i32, i32, i32, i32, i64, i64}}
-	gapsFunction     = &exported{"gaps", incidents + "gaps", []api.ValueType{i64}}
-	countersFunction = &exported{"counters", incidents + "counters", nil}
+		[]api.ValueType{i32, i32, i32, i32, i32, i32, i32, i32, i64, i64}, forStates}
+	gapsFunction     = &exported{"gaps", incidents + "gaps", []api.ValueType{i64}, forStates}
+	countersFunction = &exported{"counters", incidents + "counters", nil, forStates}
 )
 
 var contract = []*exported{

@@ -24,7 +24,8 @@ const pagesPerMiB = 16
 
 // EngineSettings bounds what an instance may take.
 type EngineSettings struct {
-	// Deadline is how long one call may run, to about a millisecond.
+	// Deadline is how long one call may run that a batch waits for, to about a millisecond. Calls about the state may take
+	// ten times as long.
 	Deadline time.Duration
 	// MemoryMiB is how much memory one instance may have, 1 to 4095. An instance that wants more traps.
 	MemoryMiB uint32

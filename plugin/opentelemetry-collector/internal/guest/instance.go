@@ -36,7 +36,7 @@ func (i *Instance) call(
 	if i.trapped != nil {
 		return i.trapped
 	}
-	i.until = time.Now().Add(i.deadline)
+	i.until = time.Now().Add(i.deadline * called.patience)
 	if cause := i.enter(called, size, align, lower, lift); cause != nil {
 		i.trapped = &CallError{Function: called.name, Cause: cause}
 	}

@@ -17,9 +17,14 @@ import (
 
 var now = plugintest.Now
 
+func TestMain(m *testing.M) { plugintest.Main(m) }
+
 func engine(t testing.TB, module []byte, settings guest.EngineSettings) *guest.Engine {
 	t.Helper()
 	ctx := context.Background()
+	if settings.CacheDirectory == "" {
+		settings.CacheDirectory = plugintest.CacheDirectory
+	}
 	engine, err := guest.NewEngine(ctx, module, settings)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, engine.Close(ctx)) })

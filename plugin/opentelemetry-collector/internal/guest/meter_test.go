@@ -166,7 +166,8 @@ func BenchmarkDeadline(b *testing.B) {
 		}
 	}
 	for index, way := range ways {
-		b.Logf("%-20s %10s  %.2f", way.name, best[index], float64(best[index])/float64(best[0]))
+		b.Logf("%-20s %10s  %.2f  %.1f MiB", way.name, best[index], float64(best[index])/float64(best[0]),
+			float64(instances[index].MemoryBytes())/(1<<20))
 	}
 }
 

@@ -50,3 +50,10 @@ func (i *Interest) holdsAt(now time.Time) bool {
 	age := now.Sub(i.asked)
 	return age >= 0 && age < interestHolds
 }
+
+// outlived is the same answer, which no longer holds.
+func (i *Interest) outlived() *Interest {
+	outlived := *i
+	outlived.asked = time.Time{}
+	return &outlived
+}

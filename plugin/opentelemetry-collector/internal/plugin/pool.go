@@ -79,7 +79,8 @@ func (p *pool) withState(ctx context.Context, state func() *committed, use func(
 		// The next one would fail like this one: others should not all try.
 		p.postpone()
 		p.discard(ctx, worker, err)
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		// Not wrapped: what it said, it did not say to this caller.
+		return fmt.Errorf("%w: %v", ErrUnavailable, err)
 	}
 	err = use(worker)
 	if errors.Is(err, guest.ErrTrapped) {
@@ -117,11 +118,11 @@ func (p *pool) take(ctx context.Context, committed *committed) (*worker, error) 
 	if !mayTry {
 		return nil, fmt.Errorf("%w: one could not be made a moment ago", ErrUnavailable)
 	}
-	made, err := newWorker(ctx, p.engine, p.settings.Config, name, committed.generation)
+	made, err := newWorker(ctx, p.engine, p.settings, name, committed.generation)
 	if err != nil {
 		p.postpone()
 		p.settings.Logger.Error("There is no instance of the plugin: telemetry goes on unmarked", zap.Error(err))
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return nil, fmt.Errorf("%w: %v", ErrUnavailable, err)
 	}
 	p.mutex.Lock()
 	p.busy[made] = struct{}{}

@@ -122,14 +122,19 @@ func (r *Runtime) merge(ctx context.Context, entries []guest.Entry) (guest.Merge
 		}
 		return nil
 	})
-	return answered(merged, isCommitted, err)
+	return r.answered(merged, isCommitted, err)
 }
 
 // answered is the answer of a merge. One that took effect is no failure, whatever the instance failed in afterwards: that
-// was reported, and is left to the next.
-func answered(merged guest.Merged, isCommitted bool, err error) (guest.Merged, error) {
+// was reported, and is left to the next, which the next batch asks what it would mark.
+func (r *Runtime) answered(merged guest.Merged, isCommitted bool, err error) (guest.Merged, error) {
 	var refused *guest.Refusal
 	switch {
+	case isCommitted && err != nil:
+		for _, signal := range guest.Signals {
+			r.interests[signal].Store(r.interests[signal].Load().outlived())
+		}
+		return merged, nil
 	case isCommitted:
 		return merged, nil
 	case errors.As(err, &refused):
@@ -168,7 +173,7 @@ func (r *Runtime) ReplaceState(ctx context.Context, entries []guest.Entry) (gues
 		isCommitted = true
 		return r.ask(w)
 	})
-	return answered(merged, isCommitted, err)
+	return r.answered(merged, isCommitted, err)
 }
 
 // ClearState forgets every incident. Nothing is marked any more, whatever becomes of the plugin.

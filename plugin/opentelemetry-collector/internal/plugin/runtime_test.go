@@ -12,13 +12,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/ptrace"
-	"go.uber.org/goleak"
 
 	"github.com/faultline-project/faultline/plugin/opentelemetry-collector/internal/guest"
 	"github.com/faultline-project/faultline/plugin/opentelemetry-collector/internal/plugintest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { plugintest.Main(m) }
 
 // clock is moved by hand.
 type clock struct{ nanoseconds atomic.Int64 }
@@ -58,7 +57,7 @@ func runtimeOf(t testing.TB, settings Settings) *Runtime {
 	if settings.Deadline == 0 {
 		settings.Deadline = time.Minute
 	}
-	settings.Name = "test"
+	settings.Name, settings.CacheDirectory = "test", plugintest.CacheDirectory
 	runtime, warnings, err := New(t.Context(), settings)
 	require.NoError(t, err)
 	require.Empty(t, warnings)
@@ -267,6 +266,16 @@ func TestAStateThatCannotBeTakenLeavesTheOneBefore(t *testing.T) {
 	require.ErrorIs(t, err, guest.ErrTrapped)
 	assert.Equal(t, 4, marksOf(t, runtime, "checkout"))
 	assert.Zero(t, marksOf(t, runtime, "cart"))
+}
+
+func TestABatchBehindAMergeAsksAgainWhereTheInstanceFailedToSay(t *testing.T) {
+	// An instance is asked when it is made, and for three signals at the start: the fifth is the first after the merge.
+	module := plugintest.Faulty(plugintest.Put{Function: plugintest.Interest, Fault: plugintest.Trap, Each: 5})
+	var restarts restarts
+	runtime := runtimeOf(t, Settings{Module: module, Instances: 1, Telemetry: &restarts})
+	deliver(t, runtime, plugintest.Open("1", "checkout"))
+	assert.Equal(t, int64(1), restarts.trap.Load())
+	assert.True(t, runtime.Interest(t.Context(), guest.Traces).Concerns("checkout"))
 }
 
 func TestABoardStaysSmall(t *testing.T) {

@@ -25,7 +25,7 @@ type Settings struct {
 	Config string
 	// Name begins the names of instances, and tells those of this process from others.
 	Name string
-	// Deadline is how long one call may run; 0: DefaultDeadline. There is no switch to turn it off, as it costs next to
+	// Deadline is how long a batch may wait for one call; 0: DefaultDeadline. There is no switch to turn it off, as it costs next to
 	// nothing, and a guest without one could stop the whole Collector.
 	Deadline time.Duration
 	// MemoryMiB is how much memory one instance may have; 0: DefaultMemoryMiB.

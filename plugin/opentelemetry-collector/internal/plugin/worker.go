@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -23,14 +24,21 @@ type worker struct {
 const mergedAtOnce = 2000
 
 // newWorker makes an instance and configures it. The configuration was accepted before.
-func newWorker(ctx context.Context, engine *guest.Engine, config, name string, generation uint64) (*worker, error) {
+func newWorker(
+	ctx context.Context, engine *guest.Engine, settings Settings, name string, generation uint64,
+) (*worker, error) {
 	instance, err := engine.Instantiate()
 	if err != nil {
 		return nil, err
 	}
-	if _, err := instance.Configure(config, name); err != nil {
-		_ = instance.Close(ctx)
-		return nil, fmt.Errorf("cannot configure an instance of the plugin: %w", err)
+	_, err = instance.Configure(settings.Config, name)
+	if err == nil {
+		// An instance that was never asked takes every batch for a usual one, and looks only into a few for services; those
+		// that come here are already few.
+		_, err = instance.Interest(guest.Traces, settings.Clock())
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot configure an instance of the plugin: %w", err), instance.Close(ctx))
 	}
 	return &worker{instance: instance, generation: generation, merged: notMerged}, nil
 }

@@ -81,6 +81,9 @@ type Put struct {
 	Fault    Fault
 	// Each: every so many calls of an instance, the first of them being call number Each. 1: always.
 	Each int
+	// ByLength, for marks and process: not by calls, but with every batch whose length is a multiple of Each. An instance
+	// that several faults wait for would otherwise only meet the first.
+	ByLength bool
 }
 
 // Faulty is the plugin with faults.
@@ -96,8 +99,12 @@ func Faulty(faults ...Put) []byte {
 		locals, code, err := wasmfile.SplitBody(bodies[index])
 		check(err)
 		get := wasmfile.AppendUint32([]byte{globalGet}, counter)
-		body := append(append([]byte(nil), locals...), get...)
-		body = wasmfile.AppendUint32(append(body, i32Const, 1, i32Add, globalSet), counter)
+		body := append([]byte(nil), locals...)
+		if put.ByLength {
+			get = []byte{localGet, 2}
+		} else {
+			body = wasmfile.AppendUint32(append(append(body, get...), i32Const, 1, i32Add, globalSet), counter)
+		}
 		body = wasmfile.AppendInt64(append(append(body, get...), i32Const), int64(put.Each))
 		body = append(append(append(body, i32RemU, i32Eqz, ifThen, empty), put.Fault...), end)
 		bodies[index] = append(body, code...)
