@@ -6,9 +6,11 @@
 //!  senders ──▶ connection ─▶ worker: otlp::hop: mark by an instance of the plugin ─▶ otlp::target ─▶ next hops
 //! ```
 //!
-//! Read [`hub`] for what becomes of a webhook, and [`otlp::hop`] for what becomes of a batch.
+//! Read [`hub`] for what becomes of a webhook, [`otlp::hop`] for what becomes of a batch, and [`spokes`] for what other hosts of
+//! the plugin are told.
 
 pub mod admin;
+pub mod bearer;
 pub mod buffers;
 pub mod client;
 pub mod committed;
@@ -25,6 +27,7 @@ mod reconcile;
 mod reload;
 mod server;
 pub mod socket;
+pub mod spokes;
 mod switch;
 pub mod tls;
 pub mod webhooks;

@@ -20,6 +20,8 @@ mod reload;
 #[path = "serve_operation/secrets.rs"]
 mod secrets;
 mod servers;
+#[path = "serve_operation/spokes.rs"]
+mod spokes;
 
 use std::net::SocketAddr;
 use std::process::Output;

@@ -17,11 +17,9 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use faultline_annotator::config::Secret;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 
+use super::bearer::Tokens;
 use super::config::ADMIN_SOURCE;
 use super::hub::{Busy, Core, Hub};
 use super::webhooks::{self, refusal};
@@ -34,8 +32,8 @@ use crate::time::now;
 pub struct Admin {
     /// Who decides.
     pub hub: Hub,
-    /// Digests of the tokens that open the door.
-    pub tokens: Arc<Vec<[u8; 32]>>,
+    /// Any of these opens the door.
+    pub tokens: Arc<Tokens>,
     /// Known to the plugin and to nobody else: with it requests go to the source `admin`.
     pub inner_token: Arc<str>,
 }
@@ -85,20 +83,9 @@ pub fn router(admin: Admin) -> Router {
         .with_state(admin)
 }
 
-/// Digests of tokens, which are all of one length.
-#[must_use]
-pub fn digests(tokens: &[Secret]) -> Vec<[u8; 32]> {
-    tokens.iter().map(|token| Sha256::digest(token.expose().as_bytes()).into()).collect()
-}
-
 async fn authenticate(State(admin): State<Admin>, request: Request, next: Next) -> Response {
-    let given = request.headers().get(header::AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
-    let token = given.split_first_chunk::<7>().filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "));
-    let digest: [u8; 32] = Sha256::digest(token.map_or(&b""[..], |(_, token)| token.trim_ascii())).into();
-    // All are compared, so that the time taken does not tell which one fits.
-    let fits = admin.tokens.iter().fold(0, |fits, known| fits | known.ct_eq(&digest).unwrap_u8());
-    if token.is_none() || fits == 0 {
-        tracing::warn!(path = request.uri().path(), "a request to the admin listener was not authentic");
+    if let Err(reason) = admin.tokens.check(request.headers()) {
+        tracing::warn!(path = request.uri().path(), %reason, "a request to the admin listener was not authentic");
         return refusal(StatusCode::UNAUTHORIZED, "expected `Authorization: Bearer <token>`");
     }
     next.run(request).await
@@ -150,7 +137,8 @@ fn answer<T: Serialize>(asked: Result<anyhow::Result<T>, Busy>) -> Response {
     }
 }
 
-fn busy() -> Response {
+/// The answer of a hub that has too much to do.
+pub(super) fn busy() -> Response {
     let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE, "the hub has too much to do");
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     response

@@ -5,6 +5,7 @@
 mod listener;
 mod meaning;
 mod next_hop;
+mod spokes;
 mod values;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use serde_json::Value;
 pub use listener::{Listener, ServerTls};
 pub use meaning::ADMIN_SOURCE;
 pub use next_hop::{ClientTls, Compression, Forward, Protocol, SignalKind};
+pub use spokes::Spokes;
 pub use values::{Address, Endpoint, FilePath};
 
 use crate::plugin::{ConfigError, ConfigWarning};
@@ -36,6 +38,8 @@ pub struct ServeConfig {
     pub webhooks: Listener<{ WEBHOOKS }>,
     /// Where people and scripts open, update and close incidents by hand.
     pub admin: Admin,
+    /// Where other hosts of the plugin learn what is open; without it nowhere.
+    pub spokes: Option<Spokes>,
     /// What the server says of itself.
     pub telemetry: Telemetry,
     /// Where incidents are kept.
@@ -56,6 +60,7 @@ const HTTP: u16 = 4318;
 const WEBHOOKS: u16 = 4319;
 const ADMIN: u16 = 4320;
 const TELEMETRY: u16 = 4321;
+const SPOKES: u16 = 4322;
 
 /// Where telemetry comes in, and how much of it at a time.
 #[derive(Clone, Debug)]
@@ -170,6 +175,7 @@ settings! {
         "forward" => forward,
         "webhooks" => webhooks,
         "admin" => admin,
+        "spokes" => spokes,
         "telemetry" => telemetry,
         "journal" => journal,
         "plugin" => plugin,

@@ -1,11 +1,13 @@
 //! A configuration as the server takes it: the plugin's part as JSON, the server's part read, and the file it came from.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use serde_json::{Map, Value, json};
 
 use super::config::{ADMIN_SOURCE, SECTION, ServeConfig};
-use super::webhooks;
+use super::{spokes, webhooks};
 use crate::config_file::{ConfigFile, Rejected};
 use crate::diagnostics::{Diagnostic, Severity};
 
@@ -22,6 +24,15 @@ pub struct Loaded {
     pub webhooks: webhooks::Settings,
     /// Not faults.
     pub warnings: Vec<Diagnostic>,
+}
+
+/// What listeners look at with each request: replaced when the configuration is.
+#[derive(Clone)]
+pub struct InForce {
+    /// For incident tools.
+    pub webhooks: Arc<ArcSwap<webhooks::Settings>>,
+    /// For spokes.
+    pub spokes: Arc<ArcSwap<spokes::Settings>>,
 }
 
 /// A configuration that cannot be taken.
@@ -87,6 +98,26 @@ fn of_plugin(document: Value, inner_token: Option<&str>) -> Value {
 
 fn names(sources: &Map<String, Value>) -> Vec<String> {
     sources.keys().cloned().collect()
+}
+
+// === impl InForce ===
+
+impl InForce {
+    /// That of a configuration.
+    #[must_use]
+    pub fn new(loaded: &Loaded) -> Self {
+        let spokes = spokes::Settings::of(loaded.serve.spokes.as_ref());
+        Self {
+            webhooks: Arc::new(ArcSwap::from_pointee(loaded.webhooks.clone())),
+            spokes: Arc::new(ArcSwap::from_pointee(spokes)),
+        }
+    }
+
+    /// Puts that of another configuration in its place.
+    pub fn replace(&self, loaded: &Loaded) {
+        self.webhooks.store(Arc::new(loaded.webhooks.clone()));
+        self.spokes.store(Arc::new(spokes::Settings::of(loaded.serve.spokes.as_ref())));
+    }
 }
 
 // === impl Unusable ===

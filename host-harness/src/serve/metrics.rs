@@ -55,7 +55,7 @@ pub enum Unmarked {
 }
 
 /// Families whose points are in `sums`: name, help.
-const SUMS: [(&str, &str); 13] = [
+const SUMS: [(&str, &str); 15] = [
     (SENT[0], "Spans that a next hop took."),
     (SENT[1], "Data points that a next hop took."),
     (SENT[2], "Log records that a next hop took."),
@@ -68,6 +68,8 @@ const SUMS: [(&str, &str); 13] = [
     (JOURNAL_FAILURES, "Entries that could not be made durable; the sender got 503."),
     (RELOADS, "Configurations read again."),
     (RECONCILIATIONS, "Alertmanagers asked what is open."),
+    (SPOKE_REQUESTS, "Requests of spokes for the state, answered; 304 is that nothing has changed."),
+    (SPOKES_UNAUTHENTIC, "Requests of spokes without a valid token."),
     (CONNECTIONS_REFUSED, "Connections that ended before a request: TLS failed."),
 ];
 const SENT: [&str; 3] = ["exporter_sent_spans", "exporter_sent_metric_points", "exporter_sent_log_records"];
@@ -79,6 +81,8 @@ const LEASE_EXPIRIES: &str = "lease_expiries";
 const JOURNAL_FAILURES: &str = "journal_failures";
 const RELOADS: &str = "config_reloads";
 const RECONCILIATIONS: &str = "reconciliations";
+const SPOKE_REQUESTS: &str = "spoke_requests";
+const SPOKES_UNAUTHENTIC: &str = "spokes_unauthentic";
 const CONNECTIONS_REFUSED: &str = "connections_refused";
 
 // === impl Metrics ===
@@ -144,6 +148,16 @@ impl Metrics {
     pub fn reconciled(&self, source: &str, is_answered: bool) {
         let result = if is_answered { "answered" } else { "failed" };
         self.sum(RECONCILIATIONS, vec![("result", result.to_owned()), ("source", source.to_owned())], 1);
+    }
+
+    /// A spoke asked for the state.
+    pub fn spoke_request(&self, status: u16) {
+        self.sum(SPOKE_REQUESTS, vec![("status", status.to_string())], 1);
+    }
+
+    /// Whoever asked for the state showed no valid token.
+    pub fn spoke_unauthentic(&self, reason: &str) {
+        self.sum(SPOKES_UNAUTHENTIC, vec![("reason", reason.to_owned())], 1);
     }
 
     /// A connection did not come to a request.

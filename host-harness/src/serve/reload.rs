@@ -7,12 +7,12 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use sha2::{Digest, Sha256};
 
+use super::bearer::Tokens;
 use super::hub::{Busy, Hub};
-use super::loaded::Loaded;
+use super::loaded::{InForce, Loaded};
 use super::metrics::Metrics;
 use super::otlp::hop::Hop;
 use super::server::targets;
-use super::webhooks;
 use crate::config_file::ConfigFile;
 use crate::diagnostics::Severity;
 
@@ -27,7 +27,7 @@ pub(super) struct Reload {
     inner_token: Arc<str>,
     hub: Hub,
     metrics: Arc<Metrics>,
-    settings: Arc<ArcSwap<webhooks::Settings>>,
+    in_force: InForce,
     file: Arc<ArcSwap<ConfigFile>>,
     hops: Vec<Arc<Hop>>,
 }
@@ -45,14 +45,14 @@ impl Reload {
         inner_token: Arc<str>,
         hub: Hub,
         metrics: Arc<Metrics>,
-        settings: Arc<ArcSwap<webhooks::Settings>>,
+        in_force: InForce,
         hops: Vec<Arc<Hop>>,
     ) -> Self {
         let path = path.to_owned();
         let files = loaded.file.files().to_vec();
         let digest = digest(&path, &files);
         let file = Arc::new(ArcSwap::from_pointee(loaded.file.clone()));
-        Self { path, loaded, files, digest, inner_token, hub, metrics, settings, file, hops }
+        Self { path, loaded, files, digest, inner_token, hub, metrics, in_force, file, hops }
     }
 
     /// The file that is in force at any time, by which the server signs what it sends to itself.
@@ -107,7 +107,7 @@ impl Reload {
         for (hop, targets) in self.hops.iter().zip(of_hops) {
             hop.targets.store(Arc::new(targets));
         }
-        self.settings.store(Arc::new(loaded.webhooks.clone()));
+        self.in_force.replace(&loaded);
         self.file.store(Arc::new(loaded.file.clone()));
         for key in needs_restart(&self.loaded, &loaded) {
             tracing::warn!(key, "this part of the configuration takes effect with the next start");
@@ -121,7 +121,11 @@ impl Reload {
 fn needs_restart(before: &Loaded, after: &Loaded) -> Vec<&'static str> {
     let (before, after) = (&before.serve, &after.serve);
     // A secret does not show in what `Debug` writes; tokens are compared by their digests.
-    let tokens = |serve: &super::config::ServeConfig| super::admin::digests(&serve.admin.tokens);
+    let tokens = |serve: &super::config::ServeConfig| Tokens::new(&serve.admin.tokens);
+    // Tokens and time to live of spokes take effect at once.
+    let spokes = |serve: &super::config::ServeConfig| {
+        serve.spokes.as_ref().map(|spokes| format!("{:?} {:?}", spokes.listen, spokes.tls))
+    };
     let changed = [
         ("serve.otlp", format!("{:?}", before.otlp) != format!("{:?}", after.otlp)),
         ("serve.webhooks", format!("{:?}", before.webhooks) != format!("{:?}", after.webhooks)),
@@ -129,6 +133,7 @@ fn needs_restart(before: &Loaded, after: &Loaded) -> Vec<&'static str> {
             "serve.admin",
             format!("{:?}", before.admin) != format!("{:?}", after.admin) || tokens(before) != tokens(after),
         ),
+        ("serve.spokes", spokes(before) != spokes(after)),
         ("serve.telemetry", format!("{:?}", before.telemetry) != format!("{:?}", after.telemetry)),
         ("serve.journal", format!("{:?}", before.journal) != format!("{:?}", after.journal)),
         ("serve.plugin", format!("{:?}", before.plugin) != format!("{:?}", after.plugin)),

@@ -17,18 +17,20 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::bearer::Tokens;
 use super::buffers::{Budget, Buffers};
+use super::committed::Board;
 use super::connection::{self, Manner};
 use super::health::{self, Health};
 use super::hub::{Hub, Ready, Start};
 use super::instance::Instance;
-use super::loaded::{Loaded, Unusable};
+use super::loaded::{InForce, Loaded, Unusable};
 use super::metrics::Metrics;
 use super::otlp::hop::{Bounds, Hop, Transport};
 use super::otlp::target::Target;
 use super::reload::Reload;
 use super::worker::{Connection, Worker};
-use super::{admin, own_metrics, reconcile, tls, webhooks};
+use super::{admin, own_metrics, reconcile, spokes, tls, webhooks};
 use crate::config_file::ConfigFile;
 use crate::diagnostics::Severity;
 use crate::guest::{GuestBuild, Limits};
@@ -43,7 +45,8 @@ struct Server {
     health: Health,
     hub: Hub,
     workers: Vec<Worker>,
-    settings: Arc<ArcSwap<webhooks::Settings>>,
+    board: Arc<Board>,
+    in_force: InForce,
     inner_token: Arc<str>,
     stop: watch::Sender<bool>,
 }
@@ -110,8 +113,8 @@ pub fn run(path: &Path, build: impl FnOnce(Limits) -> anyhow::Result<GuestBuild>
     }
     let is_stopping = Arc::new(AtomicBool::new(false));
     let health = Health { metrics, hub: hub.clone(), budget, instances, began: Instant::now(), is_stopping };
-    let settings = Arc::new(ArcSwap::from_pointee(loaded.webhooks.clone()));
-    let server = Server { loaded, health, hub, workers, settings, inner_token, stop };
+    let in_force = InForce::new(&loaded);
+    let server = Server { loaded, health, hub, workers, board, in_force, inner_token, stop };
     // One thread: what is to be fast has threads of its own.
     let control = runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -145,7 +148,7 @@ impl Server {
             self.inner_token.clone(),
             self.hub.clone(),
             self.health.metrics.clone(),
-            self.settings.clone(),
+            self.in_force.clone(),
             self.workers.iter().map(|worker| worker.hop.clone()).collect(),
         );
         self.open(&mut tasks)?;
@@ -190,17 +193,22 @@ impl Server {
         let routes = webhooks::router(webhooks::Webhooks {
             hub: self.hub.clone(),
             metrics: self.health.metrics.clone(),
-            settings: self.settings.clone(),
+            settings: self.in_force.webhooks.clone(),
         });
         self.spawn_routes(tasks, "webhooks", serve.webhooks.listen.0, serve.webhooks.tls.as_ref(), routes)?;
         self.spawn_routes(tasks, "telemetry", serve.telemetry.listen.0, None, health::router(self.health.clone()))?;
         if !serve.admin.tokens.is_empty() {
             let routes = admin::router(admin::Admin {
                 hub: self.hub.clone(),
-                tokens: Arc::new(admin::digests(&serve.admin.tokens)),
+                tokens: Arc::new(Tokens::new(&serve.admin.tokens)),
                 inner_token: self.inner_token.clone(),
             });
             self.spawn_routes(tasks, "admin", serve.admin.listen.0, serve.admin.tls.as_ref(), routes)?;
+        }
+        if let Some(config) = &serve.spokes {
+            let (metrics, settings) = (self.health.metrics.clone(), self.in_force.spokes.clone());
+            let routes = spokes::router(spokes::Spokes::new(self.hub.clone(), self.board.clone(), metrics, settings));
+            self.spawn_routes(tasks, "spokes", config.listen.0, config.tls.as_ref(), routes)?;
         }
         Ok(())
     }

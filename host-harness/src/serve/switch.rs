@@ -22,6 +22,11 @@ pub(super) struct Stop {
     pub reason: Option<String>,
 }
 
+/// Whether a configuration of the plugin says `marking: off`, which YAML 1.1 tools rewrite to `false`.
+pub(super) fn is_off(config: &serde_json::Value) -> bool {
+    config.get("marking").is_some_and(|marking| marking == "off" || *marking == false)
+}
+
 // === impl Core ===
 
 impl Core<'_> {
@@ -82,7 +87,7 @@ impl Core<'_> {
 
     fn is_off_by_configuration(&self) -> bool {
         let config: serde_json::Value = serde_json::from_str(&self.board.read().config).unwrap_or_default();
-        config.get("marking").is_some_and(|marking| marking == "off")
+        is_off(&config)
     }
 
     /// What of incidents is told in metrics.

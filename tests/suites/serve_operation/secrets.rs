@@ -2,15 +2,17 @@
 
 use std::fs;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use faultline_load::{Protocol, Refusal, Script};
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::servers::{Faultline, Setup, eventually, http};
 use super::{printed, send, send_to, sink};
 
 /// One for each place of a configuration that holds a secret; none of these words stands anywhere else.
-const SECRETS: [&str; 10] = [
+const SECRETS: [&str; 11] = [
     "manual-token",
     "canary-of-manual",
     "canary-of-pagerduty",
@@ -21,6 +23,7 @@ const SECRETS: [&str; 10] = [
     "canary-of-own-metrics",
     "canary-of-reconcile",
     "admin-token",
+    "spoke-token",
 ];
 
 fn sources(secret_file: &str) -> String {
@@ -110,6 +113,15 @@ fn no_secret_of_a_configuration_is_told_anywhere() {
         told.push_str(&faultline.admin(path).text());
     }
     told.push_str(&faultline.tell_admin("/v1/incidents", &json!({ "action": "close", "id": "nobody" })).text());
+    // Entries are in base64, which would hide what is in them.
+    let state: Value = serde_json::from_slice(&faultline.state(&[]).body).expect("it is JSON");
+    let entries = state["entries"].as_array().expect("there are entries");
+    assert!(!entries.is_empty());
+    for bytes in entries.iter().filter_map(|entry| entry["bytes"].as_str()) {
+        told.push_str(&String::from_utf8_lossy(&STANDARD.decode(bytes).expect("it is base64")));
+    }
+    told.push_str(&state.to_string());
+    told.push_str(&faultline.state_as(&[("Authorization", "Bearer canary-of-manual")]).text());
     told.push_str(&printed(&faultline.incidents(&["list"])));
     told.push_str(&printed(&faultline.incidents(&["show", "nobody"])));
     told.push_str(&faultline.log());

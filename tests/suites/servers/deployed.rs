@@ -44,11 +44,12 @@ impl DeployedFaultline {
         let folder = TempDir::new().expect("a temporary folder can be made");
         let ([grpc, http, webhooks, admin, telemetry], process) =
             start_on_free_ports(|&[grpc, http, webhooks, admin, telemetry]| {
-                let addresses = Addresses { grpc, http, webhooks, admin, telemetry };
+                let addresses = Addresses { grpc, http, webhooks, admin, telemetry, spokes: None };
                 let command = serve(addresses, next, protocol, folder.path());
                 ServerProcess::start("faultline", command, folder.path(), (telemetry, "/readyz"))
             });
-        Self { addresses: Addresses { grpc, http, webhooks, admin, telemetry }, process, _folder: folder }
+        let addresses = Addresses { grpc, http, webhooks, admin, telemetry, spokes: None };
+        Self { addresses, process, _folder: folder }
     }
 
     /// `faultline check` of the configuration, with secrets in the environment or without.
@@ -84,7 +85,7 @@ impl DeployedFaultline {
 }
 
 fn serve(addresses: Addresses, next: SocketAddr, protocol: &str, folder: &Path) -> Command {
-    let Addresses { grpc, http, webhooks, admin, telemetry } = addresses;
+    let Addresses { grpc, http, webhooks, admin, telemetry, spokes: _ } = addresses;
     let mut command = Command::new(env!("CARGO_BIN_EXE_faultline"));
     command
         .arg("serve")

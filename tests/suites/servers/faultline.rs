@@ -43,7 +43,9 @@ pub(crate) struct Setup {
     pub(crate) listener: String,
     /// Further keys of `serve.admin`, in the same form.
     pub(crate) admin: String,
-    /// Further keys of `serve.telemetry`, in the same form.
+    /// Keys of `serve.spokes` beside `listen`, in flow style, in the place of `tokens: [spoke-token]`.
+    pub(crate) spokes: Option<String>,
+    /// Further keys of `serve.telemetry`, in the form of those of `serve.admin`.
     pub(crate) telemetry: String,
     /// Further lines below `serve`, at their indentation.
     pub(crate) serve: String,
@@ -61,6 +63,8 @@ pub(crate) struct Addresses {
     pub(crate) webhooks: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) telemetry: SocketAddr,
+    /// `None` where it is not configured.
+    pub(crate) spokes: Option<SocketAddr>,
 }
 
 /// A source of each kind that tests send from.
@@ -90,14 +94,16 @@ impl Faultline {
     /// # Panics
     /// If it is not ready in time.
     pub(crate) fn start_in(folder: TempDir, setup: &Setup) -> Self {
-        let ([grpc, http, webhooks, admin, telemetry], process) =
-            start_on_free_ports(|&[grpc, http, webhooks, admin, telemetry]| {
-                let addresses = Addresses { grpc, http, webhooks, admin, telemetry };
-                write(folder.path(), &setup.configuration(addresses, folder.path()));
-                run(folder.path(), telemetry, &setup.launch)
-            });
-        let addresses = Addresses { grpc, http, webhooks, admin, telemetry };
-        Self { addresses, process: Some(process), launch: setup.launch.clone(), folder }
+        let named = |&[grpc, http, webhooks, admin, telemetry, spokes]: &[SocketAddr; 6]| {
+            let spokes = Some(spokes);
+            Addresses { grpc, http, webhooks, admin, telemetry, spokes }
+        };
+        let (addresses, process) = start_on_free_ports(|free| {
+            let addresses = named(free);
+            write(folder.path(), &setup.configuration(addresses, folder.path()));
+            run(folder.path(), addresses.telemetry, &setup.launch)
+        });
+        Self { addresses: named(&addresses), process: Some(process), launch: setup.launch.clone(), folder }
     }
 
     /// What it listens on.
@@ -188,6 +194,18 @@ impl Faultline {
         http::post(self.addresses.admin, path, &headers, body.to_string().as_bytes()).expect("it answers")
     }
 
+    /// Asks for the state as a spoke does, with further headers.
+    pub(crate) fn state(&self, headers: &[(&str, &str)]) -> Answer {
+        let own = [("Authorization", "Bearer spoke-token")];
+        self.state_as(&[&own, headers].concat())
+    }
+
+    /// The same with these headers alone.
+    pub(crate) fn state_as(&self, headers: &[(&str, &str)]) -> Answer {
+        let spokes = self.addresses.spokes.expect("this server has the listener");
+        http::get_with(spokes, "/v1/state", headers).expect("it answers")
+    }
+
     /// The ids of open incidents.
     ///
     /// # Panics
@@ -238,8 +256,10 @@ impl Setup {
     }
 
     fn configuration(&self, addresses: Addresses, folder: &Path) -> String {
-        let Addresses { grpc, http, webhooks, admin, telemetry } = addresses;
+        let Addresses { grpc, http, webhooks, admin, telemetry, spokes } = addresses;
         let Self { listener, admin: of_admin, telemetry: of_telemetry, .. } = self;
+        let spokes = spokes.expect("this server has the listener");
+        let of_spokes = self.spokes.as_deref().unwrap_or("tokens: [spoke-token]");
         let mut text = self.rest.clone().unwrap_or_else(|| SOURCES.to_owned());
         let journal = folder.join("journal.redb");
         // Writing to a string cannot fail.
@@ -251,6 +271,7 @@ impl Setup {
     http: {{ listen: \"{http}\"{listener} }}
 {}  webhooks: {{ listen: \"{webhooks}\" }}
   admin: {{ listen: \"{admin}\", tokens: [admin-token]{of_admin} }}
+  spokes: {{ listen: \"{spokes}\", {of_spokes} }}
   telemetry: {{ listen: \"{telemetry}\"{of_telemetry} }}
   journal: {{ path: {journal:?} }}
 {}  forward:

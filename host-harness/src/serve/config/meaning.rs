@@ -7,7 +7,7 @@ use faultline_annotator::document::{Fault, join, nearest};
 use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 
-use super::{ClientTls, SECTION, ServeConfig, ServerTls, SignalKind};
+use super::{ClientTls, SECOND, SECTION, ServeConfig, ServerTls, SignalKind, Spokes};
 
 /// What was found.
 #[derive(Default)]
@@ -30,6 +30,8 @@ const RESERVED: [&str; 8] = [
     "te",
     "transfer-encoding",
 ];
+
+const DAY_SECONDS: u64 = 24 * 60 * 60;
 
 /// `is_faulty` tells whether what stands at a place, or below it, was a fault already.
 pub(super) fn check(config: &ServeConfig, document: &Value, is_faulty: &dyn Fn(&str) -> bool) -> Findings {
@@ -72,6 +74,7 @@ pub(super) fn check(config: &ServeConfig, document: &Value, is_faulty: &dyn Fn(&
         (&["otlp", "http"], config.otlp.http.as_ref().and_then(|listener| listener.tls.as_ref())),
         (&["webhooks"], config.webhooks.tls.as_ref()),
         (&["admin"], config.admin.tls.as_ref()),
+        (&["spokes"], config.spokes.as_ref().and_then(|spokes| spokes.tls.as_ref())),
     ];
     for (place, tls) in listeners {
         if let Some(tls) = tls {
@@ -100,6 +103,9 @@ pub(super) fn check(config: &ServeConfig, document: &Value, is_faulty: &dyn Fn(&
     }
     if config.admin.tokens.iter().any(|token| token.expose().trim().is_empty()) {
         findings.error(&["admin", "tokens"], "an empty token would let anybody in", None);
+    }
+    if let Some(spokes) = &config.spokes {
+        self::spokes(spokes, is_faulty, &mut findings);
     }
     if sources.is_some_and(|sources| sources.contains_key(ADMIN_SOURCE)) && !config.admin.tokens.is_empty() {
         let message = format!("the source `{ADMIN_SOURCE}` is that of incidents opened through the admin listener");
@@ -143,6 +149,26 @@ pub(super) fn check(config: &ServeConfig, document: &Value, is_faulty: &dyn Fn(&
         );
     }
     findings
+}
+
+fn spokes(spokes: &Spokes, is_faulty: &dyn Fn(&str) -> bool, findings: &mut Findings) {
+    if spokes.tokens.is_empty() && !is_faulty(&at(&["spokes", "tokens"])) {
+        let message = "there are no `tokens`: anybody could read which incidents are open";
+        findings.error(&["spokes"], message, Some("`tokens: [\"${env:FAULTLINE_SPOKE_TOKEN}\"]`"));
+    }
+    if spokes.tokens.iter().any(|token| token.expose().trim().is_empty()) {
+        findings.error(&["spokes", "tokens"], "an empty token would let anybody in", None);
+    }
+    let place = ["spokes", "time_to_live"];
+    match spokes.time_to_live.nanos() / SECOND {
+        0 if is_faulty(&at(&place)) => {}
+        0 => findings.error(&place, "less than a second: a spoke would never mark", Some("15m is usual")),
+        1..DAY_SECONDS => {}
+        _ => {
+            let message = "a spoke that is cut off would mark for a day or longer by incidents that may have ended";
+            findings.warn(&place, message, Some("15m is usual"));
+        }
+    }
 }
 
 fn source(place: &[&str], name: &str, sources: Option<&serde_json::Map<String, Value>>, findings: &mut Findings) {
