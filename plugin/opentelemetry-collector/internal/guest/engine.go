@@ -29,8 +29,8 @@ type EngineSettings struct {
 	Deadline time.Duration
 	// MemoryMiB is how much memory one instance may have, 1 to 4095. An instance that wants more traps.
 	MemoryMiB uint32
-	// CacheDirectory is where compiled code is kept from one start to the next; empty: nowhere. Compiling takes about
-	// thirty times as long as reading it from there. Whoever can write there can run code here.
+	// CacheDirectory is where compiled code is kept from one start to the next; empty: in this process only. Compiling takes
+	// about thirty times as long as reading it from there. Whoever can write there can run code here.
 	CacheDirectory string
 }
 
@@ -65,6 +65,8 @@ func NewEngine(ctx context.Context, module []byte, settings EngineSettings) (*En
 			return nil, fmt.Errorf("cannot use %s for compiled code: %w", settings.CacheDirectory, err)
 		}
 		config = config.WithCompilationCache(engine.cache)
+	} else {
+		config = config.WithCompilationCache(inProcess)
 	}
 	engine.runtime = wazero.NewRuntimeWithConfig(ctx, config)
 	if err := engine.compile(ctx, module); err != nil {
@@ -72,6 +74,11 @@ func NewEngine(ctx context.Context, module []byte, settings EngineSettings) (*En
 	}
 	return engine, nil
 }
+
+// inProcess keeps compiled code until the process ends, so that the plugin is compiled once: a Collector checks its
+// configuration, starts, and starts again when that has changed, with an engine each time. There is one plugin, so it does
+// not grow.
+var inProcess = wazero.NewCompilationCache()
 
 func (e *Engine) compile(ctx context.Context, module []byte) error {
 	_, err := e.runtime.NewHostModuleBuilder(meterModule).NewFunctionBuilder().
