@@ -2,6 +2,8 @@
 // is the business of the extension that it names.
 package faultlineprocessor
 
+//go:generate go tool -modfile=../internal/tools/go.mod mdatagen metadata.yaml
+
 import (
 	"context"
 
@@ -9,19 +11,18 @@ import (
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/processor"
 	"go.opentelemetry.io/collector/processor/processorhelper"
-)
 
-// Stability of the processor, for every signal.
-const stability = component.StabilityLevelDevelopment
+	"github.com/faultline-project/faultline/plugin/opentelemetry-collector/faultlineprocessor/internal/metadata"
+)
 
 // NewFactory makes the factory of the processor.
 func NewFactory() processor.Factory {
 	return processor.NewFactory(
-		component.MustNewType("faultline"),
+		metadata.Type,
 		createDefaultConfig,
-		processor.WithTraces(createTraces, stability),
-		processor.WithMetrics(createMetrics, stability),
-		processor.WithLogs(createLogs, stability),
+		processor.WithTraces(createTraces, metadata.TracesStability),
+		processor.WithMetrics(createMetrics, metadata.MetricsStability),
+		processor.WithLogs(createLogs, metadata.LogsStability),
 	)
 }
 

@@ -19,8 +19,6 @@ import (
 	"github.com/faultline-project/faultline/plugin/opentelemetry-collector/internal/plugintest"
 )
 
-func TestMain(m *testing.M) { plugintest.Main(m) }
-
 // host has the extensions of a Collector.
 type host map[component.ID]component.Component
 
