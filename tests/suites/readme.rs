@@ -36,7 +36,10 @@ fn every_path_that_a_page_links_to_exists() {
     for page in [
         "README.md",
         "ARCHITECTURE.md",
+        "deploy/README.md",
+        "docs/collector.md",
         "docs/hot_path.md",
+        "plugin/opentelemetry-collector/README.md",
         "plugin/README.md",
         "wit/README.md",
         "tests/README.md",

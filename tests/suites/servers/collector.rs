@@ -1,4 +1,4 @@
-//! An OpenTelemetry Collector with a configuration of `deploy/`.
+//! An OpenTelemetry Collector with a configuration of `deploy/`: a stock one, or one with Faultline inside.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -18,6 +18,7 @@ use super::{binary, file, http};
 /// A Collector. Its configuration takes addresses and the folder for its output from the variables that
 /// `deploy/README.md` lists.
 pub(crate) struct Collector {
+    program: &'static str,
     addresses: Addresses,
     /// `None` while it is stopped.
     process: Option<ServerProcess>,
@@ -34,33 +35,57 @@ struct Addresses {
     http: SocketAddr,
     health: SocketAddr,
     metrics: SocketAddr,
+    webhooks: SocketAddr,
 }
+
+/// As users get it.
+const STOCK: &str = "otelcol";
+/// Built with the module in `plugin/opentelemetry-collector`.
+const WITH_PLUGIN: &str = "otelcol-faultline";
 
 // === impl Collector ===
 
 impl Collector {
-    /// Starts it with a configuration of the workspace, for example `deploy/collector/behind.yaml`, and variables for
+    /// Starts a stock one with a configuration of the workspace, for example `deploy/collector/behind.yaml`, and variables for
     /// that beside those of its own addresses and folder.
     ///
     /// # Panics
     /// If it does not start.
     pub(crate) fn start(configuration: &str, settings: &[(&str, &str)]) -> Self {
+        Self::start_program(STOCK, configuration, settings)
+    }
+
+    /// Starts one with Faultline inside, in the same way.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub(crate) fn start_with_plugin(configuration: &str, settings: &[(&str, &str)]) -> Self {
+        Self::start_program(WITH_PLUGIN, configuration, settings)
+    }
+
+    fn start_program(program: &'static str, configuration: &str, settings: &[(&str, &str)]) -> Self {
         let configuration = file(configuration);
         let settings: Vec<_> = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let folder = TempDir::new().expect("a temporary folder can be made");
-        let (addresses, process) = start_on_free_ports(|&[grpc, http, health, metrics]| {
-            let addresses = Addresses { grpc, http, health, metrics };
-            let command = command(&configuration, &settings, addresses, folder.path());
-            ServerProcess::start("otelcol", command, folder.path(), (health, "/"))
+        let (addresses, process) = start_on_free_ports(|&[grpc, http, health, metrics, webhooks]| {
+            let addresses = Addresses { grpc, http, health, metrics, webhooks };
+            let command = command(program, &configuration, &settings, addresses, folder.path());
+            ServerProcess::start(program, command, folder.path(), (health, "/"))
         });
-        let [grpc, http, health, metrics] = addresses;
-        let addresses = Addresses { grpc, http, health, metrics };
-        Self { addresses, process: Some(process), configuration, settings, folder }
+        let [grpc, http, health, metrics, webhooks] = addresses;
+        let addresses = Addresses { grpc, http, health, metrics, webhooks };
+        Self { program, addresses, process: Some(process), configuration, settings, folder }
     }
 
     /// Its answer to a command of its own, such as `components`, or `validate --config FILE`.
     pub(crate) fn run(arguments: &[&str]) -> Output {
-        Command::new(binary("otelcol")).args(arguments).output().expect("the Collector can be run")
+        Command::new(binary(STOCK)).args(arguments).output().expect("the Collector can be run")
+    }
+
+    /// The same of one with Faultline inside, with variables for its configuration.
+    pub(crate) fn run_with_plugin(arguments: &[&str], settings: &[(&str, &str)]) -> Output {
+        let mut command = Command::new(binary(WITH_PLUGIN));
+        command.args(arguments).envs(settings.iter().copied()).output().expect("the Collector can be run")
     }
 
     /// Where it takes OTLP/gRPC.
@@ -71,6 +96,11 @@ impl Collector {
     /// Where it takes OTLP/HTTP.
     pub(crate) fn http(&self) -> SocketAddr {
         self.addresses.http
+    }
+
+    /// Where one with Faultline inside takes webhooks.
+    pub(crate) fn webhooks(&self) -> SocketAddr {
+        self.addresses.webhooks
     }
 
     /// The number of its process, to read what that uses; `None` while it is stopped.
@@ -99,8 +129,8 @@ impl Collector {
     /// # Panics
     /// If it does not start: another process may have taken an address meanwhile.
     pub(crate) fn start_again(&mut self) {
-        let command = command(&self.configuration, &self.settings, self.addresses, self.folder.path());
-        let started = ServerProcess::start("otelcol", command, self.folder.path(), (self.addresses.health, "/"));
+        let command = command(self.program, &self.configuration, &self.settings, self.addresses, self.folder.path());
+        let started = ServerProcess::start(self.program, command, self.folder.path(), (self.addresses.health, "/"));
         self.process = Some(started.unwrap_or_else(|error| panic!("another process is there: {error:?}")));
     }
 
@@ -153,9 +183,15 @@ impl Collector {
     }
 }
 
-fn command(configuration: &Path, settings: &[(String, String)], addresses: Addresses, folder: &Path) -> Command {
-    let Addresses { grpc, http, health, metrics } = addresses;
-    let mut command = Command::new(binary("otelcol"));
+fn command(
+    program: &str,
+    configuration: &Path,
+    settings: &[(String, String)],
+    addresses: Addresses,
+    folder: &Path,
+) -> Command {
+    let Addresses { grpc, http, health, metrics, webhooks } = addresses;
+    let mut command = Command::new(binary(program));
     command
         .arg("--config")
         .arg(configuration)
@@ -164,7 +200,9 @@ fn command(configuration: &Path, settings: &[(String, String)], addresses: Addre
         .env("HEALTH_ENDPOINT", health.to_string())
         .env("METRICS_HOST", metrics.ip().to_string())
         .env("METRICS_PORT", metrics.port().to_string())
+        .env("WEBHOOKS_ENDPOINT", webhooks.to_string())
         .env("OUTPUT_FOLDER", folder)
+        .env("STORAGE_FOLDER", folder.join("storage"))
         .envs(settings.iter().map(|(name, value)| (name, value)));
     command
 }
