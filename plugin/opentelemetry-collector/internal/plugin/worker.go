@@ -46,7 +46,8 @@ func newWorker(
 // catchUp gives the instance what it lacks of the board.
 func (w *worker) catchUp(committed *committed, now time.Time) error {
 	count := int64(committed.count())
-	if w.merged == count {
+	// More, when another batch has borrowed it since this one looked at the board.
+	if w.merged >= count {
 		return nil
 	}
 	for _, group := range committed.since(w.merged) {
