@@ -10,6 +10,8 @@ use crate::clean;
 use crate::commands::{
     annotate, check, completions, explain, gaps, incidents, inspect, receive, replay, schema, serve, sign,
 };
+#[cfg(feature = "oci")]
+use crate::commands::{pull, push};
 
 /// Bold, as cargo and rustc begin their messages.
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -62,6 +64,10 @@ enum Command {
     Inspect(inspect::Arguments),
     Serve(serve::Arguments),
     Sign(sign::Arguments),
+    #[cfg(feature = "oci")]
+    Push(push::Arguments),
+    #[cfg(feature = "oci")]
+    Pull(pull::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
 }
@@ -120,6 +126,10 @@ fn run(command: Command) -> anyhow::Result<Ending> {
         Command::Inspect(arguments) => inspect::run(&arguments, &mut out),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Sign(arguments) => sign::run(&arguments, &mut out),
+        #[cfg(feature = "oci")]
+        Command::Push(arguments) => push::run(&arguments, &mut out),
+        #[cfg(feature = "oci")]
+        Command::Pull(arguments) => pull::run(&arguments, &mut out),
         Command::Schema(schema::Arguments {}) => schema::run(&mut out),
         Command::Completions(arguments) => completions::run(&arguments, Arguments::command(), &mut out),
     }?;

@@ -7,6 +7,11 @@ pub mod explain;
 pub mod gaps;
 pub mod incidents;
 pub mod inspect;
+pub mod plugin_file;
+#[cfg(feature = "oci")]
+pub mod pull;
+#[cfg(feature = "oci")]
+pub mod push;
 pub mod receive;
 pub mod replay;
 pub mod schema;

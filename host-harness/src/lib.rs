@@ -16,6 +16,8 @@ pub mod hex;
 pub mod host;
 pub mod inspection;
 pub mod journal;
+#[cfg(feature = "oci")]
+pub mod oci;
 pub mod plugin;
 pub mod report;
 pub mod scenario;

@@ -1,12 +1,12 @@
 //! `faultline inspect`: what is in a plugin file.
 
-use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::Args;
 
+use super::plugin_file::{self, RegistryArguments};
 use super::shared::Format;
 use crate::cli::Ending;
 use crate::guest::EMBEDDED;
@@ -34,7 +34,7 @@ const CORE_MODULE: &str = "For hosts without the component model. Functions of i
 #[derive(Args, Clone, Debug)]
 #[command(after_help = AFTER_HELP)]
 pub struct Arguments {
-    /// The file [default: the built-in plugin].
+    /// The file, or `oci://…` for one in a registry [default: the built-in plugin].
     pub file: Option<PathBuf>,
     /// How to print.
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
@@ -49,7 +49,7 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<Ending>
     let (name, bytes) = match &arguments.file {
         None => ("the built-in plugin".to_owned(), EMBEDDED.to_vec()),
         Some(path) => {
-            let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+            let bytes = plugin_file::read(path, &RegistryArguments::default())?;
             (path.display().to_string(), bytes)
         }
     };

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
 
+use super::plugin_file::{self, RegistryArguments};
 use crate::clean::Clean;
 use crate::cli::Hint;
 use crate::config_file::{ConfigFile, Rejected};
@@ -24,9 +25,12 @@ pub const CONFIG: &str = "faultline.yaml";
 /// Which plugin to run.
 #[derive(Args, Clone, Debug)]
 pub struct PluginArguments {
-    /// A plugin in the place of the one that is built in.
+    /// A plugin in the place of the one that is built in: a file, or `oci://…` for one in a registry.
     #[arg(long, value_name = "PATH")]
     pub plugin: Option<PathBuf>,
+    /// How it is had from a registry.
+    #[command(flatten)]
+    pub registry: RegistryArguments,
 }
 
 /// The configuration and the state of commands that write.
@@ -82,7 +86,7 @@ impl PluginArguments {
         match &self.plugin {
             None => GuestBuild::new(EMBEDDED, limits, Cache::User).context("the built-in plugin cannot be used"),
             Some(path) => {
-                let bytes = fs::read(path).with_context(|| format!("cannot read the plugin {}", path.display()))?;
+                let bytes = plugin_file::read(path, &self.registry)?;
                 GuestBuild::new(&bytes, limits, Cache::User).with_context(|| Hint {
                     message: format!("{} cannot be used as a plugin", path.display()),
                     hint: format!("`faultline inspect {}` shows what is in it", path.display()),

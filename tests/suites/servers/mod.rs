@@ -1,4 +1,5 @@
-//! Real servers for suites: an OpenTelemetry Collector and Prometheus Alertmanager, started with the files in `deploy/`.
+//! Real servers for suites: an OpenTelemetry Collector and Prometheus Alertmanager, started with the files in `deploy/`, and
+//! an OCI registry.
 //!
 //! `tests/servers/install` builds them. Each listens on free ports of 127.0.0.1, keeps its files in a folder of its own,
 //! is ready when `start` returns, and ends when it is dropped. When a test fails the end of its log is printed.
@@ -18,6 +19,7 @@ pub(crate) mod http;
 mod pagerduty;
 mod ports;
 mod process;
+pub(crate) mod registry;
 mod webhooks;
 
 use std::path::{Path, PathBuf};
@@ -29,6 +31,7 @@ pub(crate) use collector::Collector;
 pub(crate) use deployed::DeployedFaultline;
 pub(crate) use faultline::{Addresses, Faultline, Launch, SOURCES, Setup};
 pub(crate) use pagerduty::PagerDuty;
+pub(crate) use registry::Registry;
 pub(crate) use webhooks::{ReceivedWebhook, WebhookListener};
 
 /// How long a thing may take that takes a second on an idle machine.
