@@ -309,7 +309,8 @@ func TestNothingIsLostWhileInstancesFailAndWebhooksArrive(t *testing.T) {
 	}
 	var refused, taken int
 	group.Go(func() {
-		for number := range 40 {
+		// An instance has to live long enough to meet its fault, as it does at the latest once the batches have ended.
+		for number := 0; number < 40 || (refused == 0 && number < 1000); number++ {
 			receipt, err := subject.runtime.Receive(t.Context(), plugintest.Source, plugintest.Open(fmt.Sprint(number), "cart"))
 			if err == nil {
 				_, err = subject.runtime.Merge(t.Context(), receipt.Entries)
