@@ -30,6 +30,9 @@ pub struct Host<'build, J> {
     instances: u64,
     /// Counters of instances that are gone, and of traps.
     past: CounterSums,
+    /// Whether the instance may be asked: it has not trapped, and has what is committed and nothing else. If not, another one
+    /// is made first; until that succeeds nothing is answered, and above all nothing in the journal is forgotten.
+    is_whole: bool,
     /// Keys of committed entries that the present instance did not take in since a clock is wrong.
     set_aside: Vec<String>,
     /// Told of entries after they were committed, before whoever brought them is answered.
@@ -88,6 +91,13 @@ pub enum SetupError {
     Other(anyhow::Error),
 }
 
+/// An instance that is configured and has what is committed.
+struct Fresh {
+    plugin: Box<dyn Plugin>,
+    warnings: Vec<ConfigWarning>,
+    set_aside: Vec<String>,
+}
+
 // === impl Host ===
 
 impl<'build, J: Journal> Host<'build, J> {
@@ -103,52 +113,50 @@ impl<'build, J: Journal> Host<'build, J> {
         name: &str,
         now: Nanos,
     ) -> Result<(Self, Vec<ConfigWarning>), SetupError> {
-        let plugin = build.instantiate()?;
-        let name = name.to_owned();
-        let mut host = Self {
+        let Fresh { plugin, warnings, set_aside } = Fresh::new(build, &config, &format!("{name}-1"), &journal, now)?;
+        let host = Self {
             build,
             plugin,
             journal,
             config,
-            name,
-            instances: 0,
+            name: name.to_owned(),
+            instances: 1,
             past: BTreeMap::new(),
-            set_aside: Vec::new(),
+            is_whole: true,
+            set_aside,
             observer: None,
         };
-        let warnings = host.set_up(now)?;
         Ok((host, warnings))
-    }
-
-    /// Configures a fresh instance and gives it what is committed.
-    fn set_up(&mut self, now: Nanos) -> Result<Vec<ConfigWarning>, SetupError> {
-        self.instances += 1;
-        let instance = format!("{}-{}", self.name, self.instances);
-        let warnings = self.plugin.configure(&self.config, &instance)?.map_err(SetupError::Config)?;
-        self.set_aside.clear();
-        for entries in self.journal.entries()?.chunks(MERGED_AT_ONCE) {
-            let merged = self.plugin.merge(entries, now)?;
-            let merged = merged.map_err(|reason| anyhow!("the plugin does not take the committed state: {reason}"))?;
-            self.set_aside.extend(merged.set_aside);
-        }
-        Ok(warnings)
     }
 
     /// Drops the instance and makes a new one from the journal, as a restart of the host would.
     ///
     /// # Errors
-    /// When no new instance can be had; this host is then of no further use.
+    /// When no new instance can be had. It is tried again before whatever is asked next.
     pub fn restart(&mut self, now: Nanos) -> anyhow::Result<()> {
-        for counter in self.plugin.counters()? {
+        // What an instance counted that trapped went with it.
+        for counter in self.plugin.counters().unwrap_or_default() {
             *self.past.entry((counter.name, counter.attributes)).or_default() += counter.value;
         }
         self.replace(now)
     }
 
+    /// Makes sure that there is an instance with what is committed.
+    fn ready(&mut self, now: Nanos) -> anyhow::Result<()> {
+        if self.is_whole { Ok(()) } else { self.replace(now) }
+    }
+
     fn replace(&mut self, now: Nanos) -> anyhow::Result<()> {
-        self.plugin = self.build.instantiate()?;
-        match self.set_up(now) {
-            Ok(_warnings) => Ok(()),
+        self.is_whole = false;
+        self.instances += 1;
+        let instance = format!("{}-{}", self.name, self.instances);
+        match Fresh::new(self.build, &self.config, &instance, &self.journal, now) {
+            Ok(Fresh { plugin, warnings: _, set_aside }) => {
+                self.plugin = plugin;
+                self.set_aside = set_aside;
+                self.is_whole = true;
+                Ok(())
+            }
             Err(SetupError::Other(error)) => Err(error.context("the plugin cannot be set up again")),
             Err(SetupError::Config(_)) => bail!("a new instance of the plugin refuses the configuration of the last"),
         }
@@ -166,6 +174,7 @@ impl<'build, J: Journal> Host<'build, J> {
     /// # Errors
     /// When the plugin trapped and no new instance can be had.
     pub fn process(&mut self, signal: Signal, batch: &[u8], now: Nanos) -> anyhow::Result<Processed> {
+        self.ready(now)?;
         match self.plugin.process(signal, batch, now) {
             Ok(outcome) => Ok(Processed::Answered(outcome)),
             Err(trap) => {
@@ -193,6 +202,7 @@ impl<'build, J: Journal> Host<'build, J> {
     /// # Errors
     /// Those of [`Host::receive`].
     pub fn receive_all(&mut self, deliveries: &[Delivery], now: Nanos) -> anyhow::Result<Vec<Received>> {
+        self.ready(now)?;
         let mut received = Vec::with_capacity(deliveries.len());
         let mut entries = Vec::new();
         let mut is_ahead = false;
@@ -270,6 +280,7 @@ impl<'build, J: Journal> Host<'build, J> {
         config: String,
         now: Nanos,
     ) -> anyhow::Result<Result<Vec<ConfigWarning>, Vec<ConfigError>>> {
+        self.ready(now)?;
         let instance = format!("{}-{}", self.name, self.instances);
         let answer = self.ask(now, |plugin| plugin.configure(&config, &instance))?;
         if answer.is_ok() {
@@ -283,6 +294,7 @@ impl<'build, J: Journal> Host<'build, J> {
     /// # Errors
     /// When the plugin traps.
     pub fn try_receive(&mut self, source: &str, webhook: &Webhook, now: Nanos) -> anyhow::Result<Receipt> {
+        self.ready(now)?;
         Ok(self.plugin.receive(source, webhook, now)?)
     }
 
@@ -291,6 +303,7 @@ impl<'build, J: Journal> Host<'build, J> {
     /// # Errors
     /// When the plugin traps or the journal fails; nothing is forgotten then.
     pub fn compact(&mut self, now: Nanos) -> anyhow::Result<()> {
+        self.ready(now)?;
         // What is set aside is in the journal and not in the state.
         if !self.set_aside.is_empty() {
             return Ok(());
@@ -304,6 +317,7 @@ impl<'build, J: Journal> Host<'build, J> {
 
     /// Asks the plugin; a trap costs the answer, and a new instance takes the place of the one that trapped.
     fn ask<T>(&mut self, now: Nanos, ask: impl FnOnce(&mut dyn Plugin) -> Result<T, Trap>) -> anyhow::Result<T> {
+        self.ready(now)?;
         match ask(self.plugin.as_mut()) {
             Ok(answer) => Ok(answer),
             Err(trap) => {
@@ -414,8 +428,8 @@ impl<'build, J: Journal> Host<'build, J> {
     where
         J: 'static,
     {
-        let Self { build, plugin, journal, config, name, instances, past, set_aside, observer } = self;
-        Host { build, plugin, journal: Box::new(journal), config, name, instances, past, set_aside, observer }
+        let Self { build, plugin, journal, config, name, instances, past, is_whole, set_aside, observer } = self;
+        Host { build, plugin, journal: Box::new(journal), config, name, instances, past, is_whole, set_aside, observer }
     }
 
     /// The same with a copy of the journal in memory: what is committed from now on is not kept.
@@ -423,14 +437,36 @@ impl<'build, J: Journal> Host<'build, J> {
     /// # Errors
     /// When the journal cannot be read.
     pub fn detached(self) -> anyhow::Result<Host<'build, MemoryJournal>> {
-        let Self { build, plugin, journal, config, name, instances, past, set_aside, observer } = self;
+        let Self { build, plugin, journal, config, name, instances, past, is_whole, set_aside, observer } = self;
         let journal = MemoryJournal::of(&journal.entries()?);
-        Ok(Host { build, plugin, journal, config, name, instances, past, set_aside, observer })
+        Ok(Host { build, plugin, journal, config, name, instances, past, is_whole, set_aside, observer })
     }
 
     /// The journal, to change how it behaves.
     pub fn journal_mut(&mut self) -> &mut J {
         &mut self.journal
+    }
+}
+
+// === impl Fresh ===
+
+impl Fresh {
+    fn new(
+        build: &dyn Build,
+        config: &str,
+        instance: &str,
+        journal: &impl Journal,
+        now: Nanos,
+    ) -> Result<Self, SetupError> {
+        let mut plugin = build.instantiate()?;
+        let warnings = plugin.configure(config, instance)?.map_err(SetupError::Config)?;
+        let mut set_aside = Vec::new();
+        for entries in journal.entries()?.chunks(MERGED_AT_ONCE) {
+            let merged = plugin.merge(entries, now)?;
+            let merged = merged.map_err(|reason| anyhow!("the plugin does not take the committed state: {reason}"))?;
+            set_aside.extend(merged.set_aside);
+        }
+        Ok(Self { plugin, warnings, set_aside })
     }
 }
 

@@ -277,3 +277,36 @@ fn a_cache_that_cannot_be_used_is_no_fault() {
     let build = GuestBuild::new(EMBEDDED, Limits::default(), cache).unwrap();
     assert!(build.instantiate().unwrap().counters().unwrap().is_empty());
 }
+
+/// Scenario: two webhooks are taken in together while the journal can be neither written nor read, so that the instance that is
+/// ahead of the journal cannot be replaced.
+/// Guarantees: nothing is answered, and nothing forgotten, by an instance without the committed state; once the journal is back,
+/// everything that was committed is there, and what was not is taken in when it comes again.
+#[test]
+fn nothing_is_forgotten_while_a_new_instance_cannot_be_had() {
+    let build = build(Limits::default());
+    let mut host = host(&build);
+    let committed = delivery(r#"{"action": "open", "id": "committed", "services": ["checkout"]}"#);
+    assert_eq!(statuses(&host.receive_all(&[committed], NOW).unwrap()), [202]);
+    let group = [
+        delivery(r#"{"action": "open", "id": "first", "services": ["cart"]}"#),
+        delivery(r#"{"action": "open", "id": "second", "services": ["cart"]}"#),
+    ];
+
+    host.journal_mut().failing = true;
+    host.journal_mut().unreadable = true;
+    assert!(host.receive_all(&group, NOW).is_err());
+    assert!(host.receive_all(&group, NOW).is_err(), "an instance that is not set up answers nothing");
+    assert!(host.open(NOW).is_err());
+    host.journal_mut().failing = false;
+    assert!(host.compact(NOW).is_err(), "the state of an empty instance takes the place of nothing");
+
+    host.journal_mut().unreadable = false;
+    host.compact(NOW).unwrap();
+    let open = |host: &mut Host<'_, MemoryJournal>| -> Vec<String> {
+        host.open(NOW).unwrap().into_iter().map(|incident| incident.external_id).collect()
+    };
+    assert_eq!(open(&mut host), ["committed"]);
+    assert_eq!(statuses(&host.receive_all(&group, NOW).unwrap()), [202, 202], "they are no duplicates");
+    assert_eq!(open(&mut host).len(), 3);
+}

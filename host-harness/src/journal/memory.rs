@@ -11,6 +11,8 @@ pub struct MemoryJournal {
     content: Content,
     /// While set, every change fails, as when a disk is full.
     pub failing: bool,
+    /// While set, entries cannot be read, as when there are no more files or the disk is gone.
+    pub unreadable: bool,
 }
 
 // === impl MemoryJournal ===
@@ -39,6 +41,9 @@ impl Journal for MemoryJournal {
     }
 
     fn entries(&self) -> anyhow::Result<Vec<Entry>> {
+        if self.unreadable {
+            bail!("the journal cannot be read at the moment");
+        }
         Ok(self.content.to_entries())
     }
 
