@@ -417,6 +417,11 @@ impl<'build, J: Journal> Host<'build, J> {
         &self.set_aside
     }
 
+    /// Whether there is an instance with what is committed. If not, each call tries to have one first, and fails if it cannot.
+    pub fn is_whole(&self) -> bool {
+        self.is_whole
+    }
+
     /// The journal.
     pub fn journal(&self) -> &J {
         &self.journal

@@ -59,9 +59,12 @@ async fn ready(State(health): State<Health>) -> Response {
     if health.is_stopping.load(Ordering::Relaxed) {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response();
     }
-    match timeout(PATIENCE, health.hub.ask(|core| core.stopped())).await {
-        Ok(Ok(stopped)) => {
+    match timeout(PATIENCE, health.hub.ask(|core| (core.stopped(), core.host.is_whole()))).await {
+        Ok(Ok((stopped, is_whole))) => {
             let mut text = "ready\n".to_owned();
+            if !is_whole {
+                text.push_str("the plugin cannot be set up again: webhooks are refused, incidents stay as they are\n");
+            }
             for stop in stopped {
                 text.push_str(&format!("marking is stopped by {stop}\n"));
             }

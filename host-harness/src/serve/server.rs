@@ -31,6 +31,7 @@ use super::otlp::target::Target;
 use super::reload::Reload;
 use super::worker::{Connection, Worker};
 use super::{admin, own_metrics, reconcile, spokes, tls, webhooks};
+use crate::cli::Hint;
 use crate::config_file::ConfigFile;
 use crate::diagnostics::Severity;
 use crate::guest::{GuestBuild, Limits};
@@ -344,7 +345,10 @@ fn not_set_up(error: SetupError, loaded: &Loaded) -> Failure {
         SetupError::Config(faults) => {
             Failure::Config(Unusable::of(&loaded.file, loaded.file.diagnostics(Severity::Error, &faults)))
         }
-        SetupError::Other(error) => Failure::Other(error),
+        SetupError::Other(error) => Failure::Other(error.context(Hint {
+            message: format!("cannot begin with what {} holds", loaded.serve.journal.path.path().display()),
+            hint: "where the plugin wants more memory than it is given, raise `serve.plugin.memory_bytes`".to_owned(),
+        })),
     }
 }
 

@@ -16,7 +16,7 @@ const ACKNOWLEDGED_MILLIS_WANTED: f64 = 250.0;
 const OF_WEBHOOKS: &str = "\
 It grows with webhooks and not with telemetry, after which memory is what it was before: an entry has 1.1 to 1.4 kB in each of \
 the instances (four here, one of which decides) and in the server, 6.5 kB in all after 10,000 webhooks, until the horizon forgets it \
-three days later. `limits` bounds how many incidents there can be.";
+three days later. The plugin holds at most 200,000 entries and 192 MiB of them.";
 
 // === impl Report ===
 
