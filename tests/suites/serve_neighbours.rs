@@ -138,6 +138,28 @@ fn check_pagerduty(way: Way) {
     assert_eq!(pipeline.front.metric("otelcol_exporter_send_failed_spans"), 0.0);
 }
 
+/// Scenario: an incident is open; the server is killed again and again while spans come, and each time starts anew.
+/// Guarantees: the queue and the retries of the Collector in front keep what is sent while the server is away: every span arrives
+/// once, and all are marked, since the incident is in the journal.
+#[test]
+#[ignore = "needs target/servers: run tests/servers/install"]
+fn what_a_collector_sends_while_the_server_is_killed_arrives_once_and_marked() {
+    let mut pipeline = Pipeline::start(Way::Grpc);
+    let checkout = pipeline.application("checkout");
+    let to = pipeline.faultline.addresses().webhooks;
+    let pagerduty = PagerDuty { to, secret: DeployedFaultline::PAGERDUTY_SECRET, created: now() - MINUTE };
+    assert_eq!(pagerduty.triggers().status, 202);
+    let mut sent = BTreeSet::new();
+    for _ in 0..4 {
+        sent.extend(checkout.records(SPANS, now()));
+        // What is under way in a crash may arrive twice: OTLP has no more than at least once.
+        assert!(pipeline.marked(&sent, PagerDuty::INCIDENT) == sent);
+        pipeline.faultline.crashes(|| sent.extend(checkout.records(SPANS, now())));
+    }
+    assert!(pipeline.marked(&sent, PagerDuty::INCIDENT) == sent);
+    assert!(pipeline.front.log().contains("Will retry"), "the server was away while something was sent");
+}
+
 /// Scenario: an SDK, a Collector in front and one behind; PagerDuty says that an incident has begun, and later that it ended.
 /// Guarantees: every span arrives once; those of the incident's service and time are marked, from the answer to the
 /// webhook on, and no others.

@@ -16,8 +16,10 @@ use super::{file, http};
 pub(crate) struct DeployedFaultline {
     addresses: Addresses,
     process: ServerProcess,
+    next: SocketAddr,
+    protocol: String,
     /// Its journal and its log.
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 const CONFIGURATION: &str = "deploy/faultline.yaml";
@@ -49,7 +51,20 @@ impl DeployedFaultline {
                 ServerProcess::start("faultline", command, folder.path(), (telemetry, "/readyz"))
             });
         let addresses = Addresses { grpc, http, webhooks, admin, telemetry, spokes: None };
-        Self { addresses, process, _folder: folder }
+        Self { addresses, process, next, protocol: protocol.to_owned(), folder }
+    }
+
+    /// Kills it, as a crash would, lets `meanwhile` happen, and starts it again where it was.
+    ///
+    /// # Panics
+    /// If it does not start: another process may have taken an address meanwhile.
+    pub(crate) fn crashes(&mut self, meanwhile: impl FnOnce()) {
+        self.process.kill();
+        meanwhile();
+        let command = serve(self.addresses, self.next, &self.protocol, self.folder.path());
+        let started =
+            ServerProcess::start("faultline", command, self.folder.path(), (self.addresses.telemetry, "/readyz"));
+        self.process = started.unwrap_or_else(|error| panic!("another process is there: {error:?}"));
     }
 
     /// `faultline check` of the configuration, with secrets in the environment or without.
