@@ -23,7 +23,7 @@ Examples:
   faultline incidents list --state state.json
   faultline incidents show '#1042' -o json
   faultline incidents open db-2026-07 --service checkout --severity high --title 'replica lags'
-  faultline incidents close pagerduty:Q1CHK8M2XW9R4T     one whose resolve never came
+  faultline incidents close '#1042'                      one whose resolve never came
 
 An incident is named by <source>:<id>, by its id in the incident tool, or by what people call it there. With --hub or
 FAULTLINE_HUB a running server is asked, else the configuration and the state here.

@@ -103,14 +103,40 @@ fn an_incident_of_pagerduty_is_closed_by_hand() {
     assert_eq!(shown(&faultline, PagerDuty::INCIDENT)["state"], "resolved");
 }
 
+/// Scenario: it is acknowledged and closed by its id there, by what people call it, and by that without the `#`.
+/// Guarantees: it is the incident of PagerDuty each time, none of our own; what was done is a sentence.
+#[test]
+fn an_incident_of_pagerduty_goes_by_each_of_its_names() {
+    let (_, id) = PagerDuty::INCIDENT.split_once(':').expect("a source and an id");
+    for name in [id, "#1042", "1042"] {
+        let faultline = start();
+        let to = faultline.addresses().webhooks;
+        let pagerduty = PagerDuty { to, secret: "pagerduty-secret", created: now() - 60 * SECOND };
+        assert_eq!(pagerduty.triggers().status, 202);
+        incidents(&faultline, &["acknowledge", name]);
+        assert_eq!(shown(&faultline, PagerDuty::INCIDENT)["state"], "acknowledged");
+        let said = incidents(&faultline, &["close", name]);
+        assert_eq!(said, format!("{} is resolved; it affects checkout.\n", PagerDuty::INCIDENT));
+        assert_eq!(faultline.open(), [""; 0]);
+        assert!(!faultline.incidents(&["show", &format!("admin:{name}")]).status.success(), "none of our own");
+    }
+}
+
 /// Guarantees: what cannot be done is said, with status 1, and without the token.
 #[test]
 fn the_command_says_what_it_could_not_do() {
     let faultline = start();
+    faultline.open_incident("QNEW1", "checkout");
+    incidents(&faultline, &["open", "QNEW2"]);
+    faultline.open_incident("QNEW2", "checkout");
     let hub = format!("http://{}", faultline.addresses().webhooks);
-    let cases: [(&[&str], &str); 4] = [
+    let cases: [(&[&str], &str); 8] = [
         (&["show", "nobody:1"], "nobody:1"),
         (&["close", "nowhere:1"], "nowhere"),
+        (&["close", "QNEW"], "manual:QNEW1"),
+        (&["acknowledge", "QNEW"], "manual:QNEW1"),
+        (&["update", "QNEW", "--severity", "low"], "manual:QNEW1"),
+        (&["close", "QNEW2"], "ambiguous"),
         (&["open", "1", "--severity", "very"], "severity"),
         (&["list", "--hub", &hub], "404"),
     ];
