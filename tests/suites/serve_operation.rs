@@ -15,6 +15,8 @@ mod leases;
 mod metrics;
 #[path = "serve_operation/otlp_json.rs"]
 mod otlp_json;
+#[path = "serve_operation/reconciliation.rs"]
+mod reconciliation;
 #[path = "serve_operation/reload.rs"]
 mod reload;
 #[path = "serve_operation/secrets.rs"]

@@ -2,7 +2,8 @@
 //!
 //! What it has and we have not heard of is received as if it had been sent; what we hold open and it has no more is ended,
 //! if two answers in a row agree: an Alertmanager that was just started knows of nothing until Prometheus sends again.
-//! Source: Alertmanager API v2 (`api/v2/openapi.yaml`), `GET /alerts`.
+//! A receiver that it does not have would have no alerts either: nothing is believed of one.
+//! Source: Alertmanager API v2 (`api/v2/openapi.yaml`), `GET /alerts` and `GET /receivers`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
@@ -16,6 +17,7 @@ use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Limited};
 use hyper_util::client::legacy::Client;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -51,10 +53,17 @@ struct Status {
     state: String,
 }
 
+/// A receiver, as far as it matters.
+#[derive(Debug, Deserialize)]
+struct Receiver {
+    name: String,
+}
+
 /// Who is asked, and what was heard.
 struct Asker {
     reconcile: Reconcile,
-    uri: Uri,
+    alerts: Uri,
+    receivers: Uri,
     client: Client<Connector, Pieces>,
     file: Arc<ArcSwap<ConfigFile>>,
     /// Alerts that were missing in the last answer.
@@ -106,14 +115,19 @@ pub(super) async fn run(
 
 impl Asker {
     fn new(reconcile: Reconcile, file: Arc<ArcSwap<ConfigFile>>) -> anyhow::Result<Self> {
-        let uri = alerts_uri(&reconcile.url, reconcile.receiver.as_deref())?;
+        let alerts = alerts_uri(&reconcile.url, reconcile.receiver.as_deref())?;
+        let receivers = reconcile.url.join("/api/v2/receivers");
         let client = client::new(&reconcile.tls, false)?;
-        Ok(Self { reconcile, uri, client, file, missing: BTreeSet::new() })
+        Ok(Self { reconcile, alerts, receivers, client, file, missing: BTreeSet::new() })
     }
 
     /// Asks once, and has received what differs. Answers with how many alerts that were.
     async fn ask(&mut self, hub: &Hub) -> anyhow::Result<usize> {
-        let alerts = timeout(TIMEOUT, self.alerts()).await.context("it did not answer in time")??;
+        let asked = async {
+            self.check_receiver().await?;
+            self.get::<Vec<Alert>>(&self.alerts).await
+        };
+        let alerts = timeout(TIMEOUT, asked).await.context("it did not answer in time")??;
         let busy = |Busy| anyhow::anyhow!("the hub has too much to do");
         let open = hub.ask(|core| core.host.open(now())).await.map_err(busy)??;
         let open: Vec<Incident> =
@@ -131,26 +145,40 @@ impl Asker {
             let received =
                 hub.receive(Delivery { source: self.reconcile.source.clone(), webhook }).await.map_err(busy)?;
             ensure!(received.status < 300, "its alerts were not taken: {} {}", received.status, received.body);
+            for alert in alerts.iter().filter(|alert| alert["status"] == "resolved") {
+                let (alert, name) = (alert["fingerprint"].as_str(), alert["labels"]["alertname"].as_str());
+                tracing::warn!(source = self.reconcile.source, alert, name, "ended: Alertmanager has it no more");
+            }
         }
         Ok(differing.len())
     }
 
-    async fn alerts(&self) -> anyhow::Result<Vec<Alert>> {
-        let mut request = Request::builder().uri(&self.uri).header(header::USER_AGENT, client::USER_AGENT);
+    /// Each time: its configuration may change, too.
+    async fn check_receiver(&self) -> anyhow::Result<()> {
+        let Some(wanted) = &self.reconcile.receiver else { return Ok(()) };
+        let receivers: Vec<Receiver> = self.get(&self.receivers).await?;
+        let names: Vec<String> = receivers.into_iter().map(|receiver| receiver.name).collect();
+        let known = names.join(", ");
+        ensure!(names.contains(wanted), "it has no receiver {wanted:?} (`serve.reconcile[].receiver`), only {known}");
+        Ok(())
+    }
+
+    async fn get<T: DeserializeOwned>(&self, uri: &Uri) -> anyhow::Result<T> {
+        let mut request = Request::builder().uri(uri).header(header::USER_AGENT, client::USER_AGENT);
         for (name, value) in &self.reconcile.headers {
             let mut value = HeaderValue::from_str(value.expose())?;
             value.set_sensitive(true);
             request = request.header(HeaderName::from_str(name)?, value);
         }
         let response = self.client.request(request.body(Pieces::none())?).await;
-        let response = response.map_err(|error| anyhow::anyhow!("GET {}: {}", self.uri, client::reason(&error)))?;
+        let response = response.map_err(|error| anyhow::anyhow!("GET {}: {}", uri, client::reason(&error)))?;
         let status = response.status();
         let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
-        let body: Bytes = body.map_err(|error| anyhow::anyhow!("GET {}: {error}", self.uri))?.to_bytes();
+        let body: Bytes = body.map_err(|error| anyhow::anyhow!("GET {}: {error}", uri))?.to_bytes();
         if status != StatusCode::OK {
-            bail!("GET {} answered {status}", self.uri);
+            bail!("GET {} answered {status}", uri);
         }
-        serde_json::from_slice(&body).with_context(|| format!("GET {} did not answer with a list of alerts", self.uri))
+        serde_json::from_slice(&body).with_context(|| format!("GET {} did not answer as Alertmanager does", uri))
     }
 }
 
@@ -158,12 +186,19 @@ fn alerts_uri(url: &Endpoint, receiver: Option<&str>) -> anyhow::Result<Uri> {
     let path = "/api/v2/alerts?active=true&silenced=true&inhibited=true&unprocessed=true";
     let whole = match receiver {
         // A regular expression there.
-        Some(receiver) => format!("{path}&receiver=%5E{}%24", client::percent_encode(receiver)),
+        Some(receiver) => format!("{path}&receiver=%5E{}%24", client::percent_encode(&literal(receiver))),
         None => path.to_owned(),
     };
     let uri = url.join(&whole);
     ensure!(uri.authority().is_some(), "its address cannot be put together");
     Ok(uri)
+}
+
+/// A regular expression (RE2) that is this text and no other.
+fn literal(text: &str) -> String {
+    let is_special = |character| r"\.+*?()|[]{}^$".contains(character);
+    let escaped = |character| is_special(character).then_some('\\').into_iter().chain([character]);
+    text.chars().flat_map(escaped).collect()
 }
 
 /// What is to be received: alerts that are active and not open here, and those that are open here and missing there, twice
@@ -274,5 +309,6 @@ mod tests {
         let uri = alerts_uri(&url, Some("a&b")).unwrap();
         assert!(uri.to_string().starts_with("http://am:9093/x/api/v2/alerts?"), "{uri}");
         assert!(uri.to_string().ends_with("&receiver=%5Ea%26b%24"), "{uri}");
+        assert_eq!(literal("a+b.c"), r"a\+b\.c");
     }
 }
