@@ -28,11 +28,25 @@ pub struct Health {
     /// What is held.
     pub budget: Arc<Budget>,
     /// All instances that mark telemetry.
-    pub instances: Vec<Arc<Mutex<Instance>>>,
+    pub instances: Arc<[Watched<Instance>]>,
     /// When the server began.
     pub began: Instant,
     /// Set when it stops: whoever balances load should send no more.
     pub is_stopping: Arc<AtomicBool>,
+}
+
+/// Something that is busy at times, and what was read of it last: counters never go back.
+pub struct Watched<T> {
+    what: Arc<Mutex<T>>,
+    last: Mutex<Reading>,
+}
+
+/// What an instance told.
+#[derive(Clone, Debug, Default)]
+struct Reading {
+    counters: CounterSums,
+    restarts: u64,
+    memory_bytes: usize,
 }
 
 /// How long the hub may take to answer whoever watches; then they hear the rest.
@@ -114,15 +128,13 @@ impl Health {
     async fn of_instances(&self) -> Vec<Family> {
         let mut sums = CounterSums::new();
         let (mut restarts, mut memory_bytes) = (0, 0);
-        for instance in &self.instances {
-            for _ in 0..TRIES {
-                if let Some((of_instance, grown)) = look_at(instance, &mut sums) {
-                    restarts += of_instance;
-                    memory_bytes += grown;
-                    break;
-                }
-                tokio::time::sleep(PAUSE).await;
+        for instance in self.instances.iter() {
+            let reading = instance.read(look_at).await;
+            for (name, value) in reading.counters {
+                *sums.entry(name).or_default() += value;
             }
+            restarts += reading.restarts;
+            memory_bytes += reading.memory_bytes;
         }
         let restarts = Point::plain(restarts);
         let mut families = vec![
@@ -143,15 +155,47 @@ impl Health {
     }
 }
 
-/// Adds the counters of an instance, and tells its restarts and the bytes of its memory; nothing while it is busy.
-fn look_at(instance: &Mutex<Instance>, sums: &mut CounterSums) -> Option<(u64, usize)> {
-    let mut instance = match instance.try_lock() {
-        Ok(instance) => instance,
-        Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
-        Err(TryLockError::WouldBlock) => return None,
-    };
-    instance.add_counters(sums);
-    Some((instance.restarts(), instance.memory_bytes()))
+// === impl Watched ===
+
+impl<T> Watched<T> {
+    /// Watches it from now on.
+    pub fn new(what: Arc<Mutex<T>>) -> Self {
+        Self { what, last: Mutex::default() }
+    }
+
+    /// What is watched.
+    pub fn what(&self) -> Arc<Mutex<T>> {
+        self.what.clone()
+    }
+
+    /// As it is, or as it was when it was last not busy.
+    async fn read(&self, look: impl Fn(&mut T) -> Reading) -> Reading {
+        for _ in 0..TRIES {
+            if let Some(reading) = self.try_read(&look) {
+                return reading;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn try_read(&self, look: &impl Fn(&mut T) -> Reading) -> Option<Reading> {
+        let mut what = match self.what.try_lock() {
+            Ok(what) => what,
+            Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        let reading = look(&mut what);
+        // While `what` is held: of two that read at once the later one is to stay.
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&reading);
+        Some(reading)
+    }
+}
+
+fn look_at(instance: &mut Instance) -> Reading {
+    let mut counters = CounterSums::new();
+    instance.add_counters(&mut counters);
+    Reading { counters, restarts: instance.restarts(), memory_bytes: instance.memory_bytes() }
 }
 
 /// The plugin's own counters, whose names and attributes are the plugin's.
@@ -187,4 +231,23 @@ fn whole(bytes: usize) -> u64 {
 /// As of now, for whoever pushes them.
 pub(super) async fn request(health: &Health, instance: &str, started: crate::time::Nanos) -> Vec<u8> {
     super::metrics::to_otlp(&health.families().await, instance, started, now())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_busy_stands_as_it_was_read_last() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let count = Arc::new(Mutex::new(3));
+        let watched = Watched::new(count.clone());
+        let look = |count: &mut u64| Reading { restarts: *count, ..Reading::default() };
+        assert_eq!(runtime.block_on(watched.read(look)).restarts, 3);
+        let batch = count.lock().unwrap();
+        assert_eq!(runtime.block_on(watched.read(look)).restarts, 3);
+        drop(batch);
+        *count.lock().unwrap() = 4;
+        assert_eq!(runtime.block_on(watched.read(look)).restarts, 4);
+    }
 }

@@ -113,6 +113,7 @@ pub fn run(path: &Path, build: impl FnOnce(Limits) -> anyhow::Result<GuestBuild>
         workers.push(Worker::start(number, hop, stopping.clone())?);
     }
     let is_stopping = Arc::new(AtomicBool::new(false));
+    let instances = instances.into_iter().map(health::Watched::new).collect();
     let health = Health { metrics, hub: hub.clone(), budget, instances, began: Instant::now(), is_stopping };
     let in_force = InForce::new(&loaded);
     let server = Server { loaded, health, hub, workers, board, in_force, inner_token, stop };
@@ -139,7 +140,7 @@ impl Server {
         // it ends the process.
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let mut hangup = signal(SignalKind::hangup())?;
-        let instances = self.health.instances.clone();
+        let instances = self.health.instances.iter().map(health::Watched::what).collect();
         let attended = self.hub.ask(move |core| core.attend(instances)).await;
         attended.map_err(|_| anyhow!("the hub ended while the server began"))?;
         let mut tasks = JoinSet::new();
