@@ -75,6 +75,12 @@ impl Buffers {
         Arc::new(Self { budget, free: Mutex::new(Vec::new()) })
     }
 
+    /// Bytes that may be held by all pools together.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.budget.capacity()
+    }
+
     /// An empty buffer with room for `bytes`.
     ///
     /// # Errors

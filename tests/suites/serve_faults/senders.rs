@@ -99,6 +99,45 @@ fn a_decompression_bomb_is_refused_in_bounded_memory() {
     check_others_are_served(&faultline);
 }
 
+/// OTLP/JSON that is one short text again and again: where it goes, what stands before the text, it, and what stands behind.
+const JSON_BOMBS: [(&str, &str, &str, &str); 4] = [
+    ("/v1/traces", r#"{"resourceSpans":["#, "{}", "]}"),
+    ("/v1/traces", r#"{"resourceSpans":[{"scopeSpans":[{"spans":["#, "{}", "]}]}]}"),
+    (
+        "/v1/metrics",
+        r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"histogram":{"dataPoints":[{"bucketCounts":["#,
+        "1",
+        "]}]}}]}]}]}",
+    ),
+    ("/v1/metrics", r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"#, r#""a":{"b":1}"#, "}]}]}]}"),
+];
+
+/// Scenario: JSON of a few bytes for each struct that it becomes, compressed: 8 MiB of it, which is within the limit on a
+/// request, and some KiB.
+/// Guarantees: the first is refused for good, the second is read; memory stays within a few times what may be held.
+#[test]
+fn a_bomb_of_json_is_refused_in_bounded_memory() {
+    let sink = sink();
+    let faultline = start(&sink, "    request_bytes: 8388608\n    held_bytes: 67108864\n");
+    check_others_are_served(&faultline);
+    let before = resident(&faultline);
+    let headers = [("Content-Type", "application/json"), ("Content-Encoding", "gzip")];
+    for (path, begin, element, end) in JSON_BOMBS {
+        for (bytes, is_read) in [(8 * MIB - 256, false), (256 * 1024, true)] {
+            let elements = vec![element; bytes / (element.len() + 1)].join(",");
+            let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(format!("{begin}{elements}{end}").as_bytes()).expect("memory takes all");
+            let bomb = encoder.finish().expect("memory takes all");
+            let answer = http::post(faultline.addresses().http, path, &headers, &bomb).expect("it answers");
+            assert_eq!(answer.status == 413, !is_read, "{begin} {bytes}: {} {}", answer.status, answer.text());
+        }
+    }
+    let grown = peak(&faultline).saturating_sub(before);
+    println!("{grown} bytes more than before, of {before}");
+    assert!(grown < 96 * MIB as u64, "{grown} bytes more than before, of {before}");
+    check_others_are_served(&faultline);
+}
+
 /// A readable request of so many bytes: one span batch, and a field that nobody knows, full of zeros.
 fn padded(bytes: usize) -> Bytes {
     let mut request = spans(2).to_vec();
