@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -125,7 +125,12 @@ async fn marking(State(admin): State<Admin>) -> Response {
     answer(admin.hub.ask(|core| Ok(core.marking())).await)
 }
 
-async fn set_marking(State(admin): State<Admin>, Json(marking): Json<Marking>) -> Response {
+/// Whatever type the body is said to have: nobody who wants marking to stop should be held up by a header.
+async fn set_marking(State(admin): State<Admin>, body: Bytes) -> Response {
+    let marking: Marking = match serde_json::from_slice(&body) {
+        Ok(marking) => marking,
+        Err(error) => return refusal(StatusCode::BAD_REQUEST, &format!("the body does not say what to do: {error}")),
+    };
     answer(admin.hub.ask(move |core: &mut Core<'_>| core.set_marking(&marking)).await)
 }
 

@@ -122,6 +122,29 @@ fn an_incident_of_pagerduty_goes_by_each_of_its_names() {
     }
 }
 
+/// Scenario: marking is stopped without a word about the type of the body, or with a wrong one; then by a body that says nothing.
+/// Guarantees: it stops all the same; the last is refused in JSON, and changes nothing.
+#[test]
+fn marking_is_stopped_whatever_type_the_body_is_said_to_have() {
+    let faultline = start();
+    let admin = faultline.addresses().admin;
+    let token = ("Authorization", "Bearer admin-token");
+    let form = ("Content-Type", "application/x-www-form-urlencoded");
+    for headers in [&[token][..], &[token, form]] {
+        for (marking, is_stopped) in [("off", true), ("on", false)] {
+            let body = json!({ "marking": marking }).to_string();
+            let answer = http::post(admin, "/v1/marking", headers, body.as_bytes()).expect("it answers");
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            assert_eq!(faultline.ready().text().contains("stopped"), is_stopped);
+        }
+    }
+    let answer = http::post(admin, "/v1/marking", &[token], b"{\"marking\": \"maybe\"}").expect("it answers");
+    assert_eq!(answer.status, 400, "{}", answer.text());
+    let refusal: Value = serde_json::from_slice(&answer.body).expect("it is JSON");
+    assert!(refusal["message"].as_str().is_some_and(|message| message.contains("maybe")), "{refusal}");
+    assert_eq!(faultline.ready().text(), "ready\n");
+}
+
 /// Guarantees: what cannot be done is said, with status 1, and without the token.
 #[test]
 fn the_command_says_what_it_could_not_do() {
