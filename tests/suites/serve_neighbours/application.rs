@@ -27,6 +27,9 @@ const LENGTH: Duration = Duration::from_millis(20);
 impl Application {
     /// One that is called `service`, and exports to `address`.
     pub(crate) fn new(service: &str, address: SocketAddr, way: Way) -> Self {
+        // With the feature `oci` reqwest, which exports by HTTP here, is built without a cryptography of its own. An error says that
+        // there is one already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime starts");
         let exporter = match way {
             Way::Grpc => {
