@@ -16,6 +16,7 @@ pub mod client;
 pub mod committed;
 pub mod config;
 pub mod connection;
+mod files;
 pub mod health;
 pub mod hub;
 pub mod instance;

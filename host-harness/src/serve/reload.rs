@@ -1,13 +1,12 @@
 //! A configuration that is read again: on `SIGHUP`, and when its file changes. The last good one stays in force.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use sha2::{Digest, Sha256};
 
 use super::bearer::Tokens;
+use super::files::Files;
 use super::hub::{Busy, Hub};
 use super::loaded::{InForce, Loaded};
 use super::metrics::Metrics;
@@ -18,12 +17,8 @@ use crate::diagnostics::Severity;
 
 /// Reads the configuration again, and puts it in force.
 pub(super) struct Reload {
-    path: PathBuf,
+    files: Files,
     loaded: Loaded,
-    /// What the configuration that was last read names.
-    files: Vec<PathBuf>,
-    /// Of its file and of those, when they were last read.
-    digest: [u8; 32],
     inner_token: Arc<str>,
     hub: Hub,
     metrics: Arc<Metrics>,
@@ -38,9 +33,9 @@ pub(super) const INTERVAL: Duration = Duration::from_secs(2);
 // === impl Reload ===
 
 impl Reload {
-    /// For a configuration that is in force.
+    /// For a configuration that is in force, and the files that it was read from.
     pub(super) fn new(
-        path: &Path,
+        files: Files,
         loaded: Loaded,
         inner_token: Arc<str>,
         hub: Hub,
@@ -48,11 +43,8 @@ impl Reload {
         in_force: InForce,
         hops: Vec<Arc<Hop>>,
     ) -> Self {
-        let path = path.to_owned();
-        let files = loaded.file.files().to_vec();
-        let digest = digest(&path, &files);
         let file = Arc::new(ArcSwap::from_pointee(loaded.file.clone()));
-        Self { path, loaded, files, digest, inner_token, hub, metrics, in_force, file, hops }
+        Self { files, loaded, inner_token, hub, metrics, in_force, file, hops }
     }
 
     /// The file that is in force at any time, by which the server signs what it sends to itself.
@@ -62,7 +54,7 @@ impl Reload {
 
     /// Reads again what has changed.
     pub(super) async fn reload_if_changed(&mut self) {
-        if digest(&self.path, &self.files) != self.digest {
+        if self.files.have_changed() {
             self.reload().await;
         }
     }
@@ -70,11 +62,11 @@ impl Reload {
     /// Reads the configuration, and puts it in force if it has no faults.
     pub(super) async fn reload(&mut self) {
         let result = self.try_reload().await;
-        // A faulty one is not read again until it changes.
-        self.digest = digest(&self.path, &self.files);
         self.metrics.reloaded(result.is_ok());
         match result {
-            Ok(()) => tracing::info!(path = %self.path.display(), "the configuration was read again and is in force"),
+            Ok(()) => {
+                tracing::info!(path = %self.files.path().display(), "the configuration was read again and is in force")
+            }
             Err(reasons) => {
                 for reason in reasons {
                     tracing::error!(reason, "the configuration was not taken; the last good one stays in force");
@@ -85,18 +77,20 @@ impl Reload {
 
     async fn try_reload(&mut self) -> Result<(), Vec<String>> {
         let one = |error: anyhow::Error| vec![format!("{error:#}")];
-        let loaded = Loaded::read(&self.path, &self.inner_token).map_err(one)?.map_err(|unusable| {
-            self.files.clone_from(&unusable.files);
-            unusable.lines()
-        })?;
-        self.files = loaded.file.files().to_vec();
+        // A faulty one is not read again until it changes.
+        let loaded = self.files.read(&self.inner_token).map_err(one)?.map_err(|unusable| unusable.lines())?;
         let mut of_hops = Vec::new();
         for hop in &self.hops {
             of_hops.push(targets(&loaded, &hop.buffers).map_err(one)?);
         }
         let plugin = loaded.plugin.clone();
         let configured = self.hub.ask(move |core| core.configure(plugin)).await;
-        let configured = configured.map_err(|Busy| vec!["the hub has too much to do".to_owned()])?.map_err(one)?;
+        let configured = configured.map_err(|Busy| {
+            // That is no fault of the configuration: it is tried again.
+            self.files.forget();
+            vec!["the hub has too much to do".to_owned()]
+        });
+        let configured = configured?.map_err(one)?;
         let warnings = configured.map_err(|faults| {
             let diagnostics = loaded.file.diagnostics(Severity::Error, &faults);
             diagnostics.iter().map(crate::diagnostics::Diagnostic::one_line).collect::<Vec<_>>()
@@ -142,19 +136,4 @@ fn needs_restart(before: &Loaded, after: &Loaded) -> Vec<&'static str> {
         ("serve.drain", before.drain.0 != after.drain.0),
     ];
     changed.into_iter().filter_map(|(key, changed)| changed.then_some(key)).collect()
-}
-
-fn digest(path: &Path, files: &[PathBuf]) -> [u8; 32] {
-    let mut digest = Sha256::new();
-    for path in std::iter::once(path).chain(files.iter().map(PathBuf::as_path)) {
-        // A file that is not there is another state than an empty one.
-        match std::fs::read(path) {
-            Ok(bytes) => {
-                digest.update([1]);
-                digest.update(Sha256::digest(bytes));
-            }
-            Err(_) => digest.update([0]),
-        }
-    }
-    digest.finalize().into()
 }

@@ -21,6 +21,7 @@ use super::bearer::Tokens;
 use super::buffers::{Budget, Buffers};
 use super::committed::Board;
 use super::connection::{self, Manner};
+use super::files::Files;
 use super::health::{self, Health};
 use super::hub::{Hub, Ready, Start};
 use super::instance::Instance;
@@ -74,7 +75,8 @@ const IDLE: Duration = Duration::from_secs(120);
 /// When the configuration has faults, the journal cannot be opened, or a port cannot be had.
 pub fn run(path: &Path, build: impl FnOnce(Limits) -> anyhow::Result<GuestBuild>) -> Result<(), Failure> {
     let inner_token: Arc<str> = random_token()?.into();
-    let loaded = Loaded::read(path, &inner_token)?.map_err(Failure::Config)?;
+    let mut files = Files::new(path);
+    let loaded = files.read(&inner_token)?.map_err(Failure::Config)?;
     let build = Arc::new(build(limits(&loaded))?);
     let metrics = Arc::new(Metrics::default());
     let journal_path = loaded.serve.journal.path.path();
@@ -124,7 +126,7 @@ pub fn run(path: &Path, build: impl FnOnce(Limits) -> anyhow::Result<GuestBuild>
         .enable_all()
         .build()
         .context("cannot start a runtime")?;
-    let ended = control.block_on(server.serve(path));
+    let ended = control.block_on(server.serve(files));
     control.shutdown_timeout(Duration::from_secs(1));
     // The last of the ways to it is gone: it has committed what it took.
     let _ = hub_thread.join();
@@ -135,7 +137,7 @@ pub fn run(path: &Path, build: impl FnOnce(Limits) -> anyhow::Result<GuestBuild>
 // === impl Server ===
 
 impl Server {
-    async fn serve(mut self, path: &Path) -> anyhow::Result<()> {
+    async fn serve(mut self, files: Files) -> anyhow::Result<()> {
         // Before any port is open: whoever finds the server ready may send a signal at once, and until it is listened to,
         // it ends the process.
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -145,7 +147,7 @@ impl Server {
         attended.map_err(|_| anyhow!("the hub ended while the server began"))?;
         let mut tasks = JoinSet::new();
         let mut reload = Reload::new(
-            path,
+            files,
             self.loaded.clone(),
             self.inner_token.clone(),
             self.hub.clone(),
