@@ -1,11 +1,14 @@
 //! A configuration that is read again: on `SIGHUP`, and when its file changes. The last good one stays in force.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use faultline_annotator::config::Secret;
 
 use super::bearer::Tokens;
+use super::config::ServeConfig;
 use super::files::Files;
 use super::hub::{Busy, Hub};
 use super::loaded::{InForce, Loaded};
@@ -65,7 +68,12 @@ impl Reload {
         self.metrics.reloaded(result.is_ok());
         match result {
             Ok(()) => {
-                tracing::info!(path = %self.files.path().display(), "the configuration was read again and is in force")
+                tracing::info!(path = %self.files.path().display(), "the configuration was read again and is in force");
+                if has_certificates(&self.loaded.serve) {
+                    tracing::info!(
+                        "certificates of listeners were not read again: new ones take effect with the next start"
+                    );
+                }
             }
             Err(reasons) => {
                 for reason in reasons {
@@ -112,14 +120,17 @@ impl Reload {
 }
 
 /// Parts of `serve` that have changed and are only read at the start.
-fn needs_restart(before: &Loaded, after: &Loaded) -> Vec<&'static str> {
+fn needs_restart<'a>(before: &'a Loaded, after: &'a Loaded) -> Vec<&'static str> {
     let (before, after) = (&before.serve, &after.serve);
-    // A secret does not show in what `Debug` writes; tokens are compared by their digests.
-    let tokens = |serve: &super::config::ServeConfig| Tokens::new(&serve.admin.tokens);
-    // Tokens and time to live of spokes take effect at once.
-    let spokes = |serve: &super::config::ServeConfig| {
-        serve.spokes.as_ref().map(|spokes| format!("{:?} {:?}", spokes.listen, spokes.tls))
+    // A secret does not show in what `Debug` writes: tokens are compared by their digests, headers as they are.
+    let tokens = |serve: &ServeConfig| Tokens::new(&serve.admin.tokens);
+    let own_headers = |serve: &'a ServeConfig| serve.telemetry.otlp.as_ref().map(|own| exposed(&own.headers));
+    let of_reconcile = |serve: &'a ServeConfig| {
+        serve.reconcile.iter().map(|reconcile| exposed(&reconcile.headers)).collect::<Vec<_>>()
     };
+    // Tokens and time to live of spokes take effect at once.
+    let spokes =
+        |serve: &ServeConfig| serve.spokes.as_ref().map(|spokes| format!("{:?} {:?}", spokes.listen, spokes.tls));
     let changed = [
         ("serve.otlp", format!("{:?}", before.otlp) != format!("{:?}", after.otlp)),
         ("serve.webhooks", format!("{:?}", before.webhooks) != format!("{:?}", after.webhooks)),
@@ -128,12 +139,36 @@ fn needs_restart(before: &Loaded, after: &Loaded) -> Vec<&'static str> {
             format!("{:?}", before.admin) != format!("{:?}", after.admin) || tokens(before) != tokens(after),
         ),
         ("serve.spokes", spokes(before) != spokes(after)),
-        ("serve.telemetry", format!("{:?}", before.telemetry) != format!("{:?}", after.telemetry)),
+        (
+            "serve.telemetry",
+            format!("{:?}", before.telemetry) != format!("{:?}", after.telemetry)
+                || own_headers(before) != own_headers(after),
+        ),
         ("serve.journal", format!("{:?}", before.journal) != format!("{:?}", after.journal)),
         ("serve.plugin", format!("{:?}", before.plugin) != format!("{:?}", after.plugin)),
-        ("serve.reconcile", format!("{:?}", before.reconcile) != format!("{:?}", after.reconcile)),
+        (
+            "serve.reconcile",
+            format!("{:?}", before.reconcile) != format!("{:?}", after.reconcile)
+                || of_reconcile(before) != of_reconcile(after),
+        ),
         ("serve.workers", before.workers != after.workers),
         ("serve.drain", before.drain.0 != after.drain.0),
     ];
     changed.into_iter().filter_map(|(key, changed)| changed.then_some(key)).collect()
+}
+
+/// Headers with their secrets, to compare them.
+fn exposed(headers: &BTreeMap<String, Secret>) -> Vec<(&str, &str)> {
+    headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect()
+}
+
+/// Whether any listener reads a certificate at the start.
+fn has_certificates(serve: &ServeConfig) -> bool {
+    let of_otlp = [
+        serve.otlp.grpc.as_ref().and_then(|grpc| grpc.tls.as_ref()),
+        serve.otlp.http.as_ref().and_then(|http| http.tls.as_ref()),
+    ];
+    let of_spokes = serve.spokes.as_ref().and_then(|spokes| spokes.tls.as_ref());
+    let others = [serve.webhooks.tls.as_ref(), serve.admin.tls.as_ref(), of_spokes];
+    of_otlp.into_iter().chain(others).any(|tls| tls.is_some())
 }

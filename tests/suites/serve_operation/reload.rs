@@ -2,6 +2,7 @@
 
 use faultline_load::Protocol;
 
+use super::certificates::Authority;
 use super::servers::{Faultline, SOURCES, Setup, eventually};
 use super::{send, sink};
 
@@ -107,4 +108,37 @@ fn what_takes_effect_with_the_next_start_is_named() {
         assert!(log.lines().any(is_named), "{key} is not named in\n{log}");
     }
     assert!(!log.contains("serve.journal"), "{log}");
+}
+
+/// Scenario: the keys that an Alertmanager and the taker of own metrics are shown are rotated, and nothing else changes; a
+/// listener has a certificate.
+/// Guarantees: both are named as waiting for the next start, and so are certificates, for the old ones are still in use.
+#[test]
+fn rotated_keys_of_headers_and_certificates_are_named_as_waiting_for_the_next_start() {
+    let sink = sink();
+    let address = sink.address(Protocol::Http);
+    let authority = Authority::new();
+    let setup = |key: &str| Setup {
+        admin: format!(", tls: {{ {} }}", authority.vouch("admin")),
+        telemetry: format!(
+            ", otlp: {{ endpoint: \"http://{address}/own\", protocol: http, headers: {{ x-key: {key} }} }}"
+        ),
+        serve: format!(
+            "  reconcile:\n    - {{ source: alertmanager, url: \"http://{address}\", headers: {{ x-key: {key} }} }}\n"
+        ),
+        ..Setup::forwarding_to(sink.address(Protocol::Grpc), "grpc")
+    };
+    let faultline = Faultline::start(&setup("old"));
+    faultline.rewrite(&setup("new"));
+    faultline.hang_up();
+    wait_for(&faultline, "in-force", 1.0);
+    let is_logged = |parts: &[&str]| {
+        let log = faultline.log();
+        log.lines().any(|line| parts.iter().all(|part| line.contains(part))).then_some(())
+    };
+    for key in ["serve.telemetry", "serve.reconcile"] {
+        eventually(key, || is_logged(&["takes effect with the next start", key]));
+    }
+    eventually("certificates", || is_logged(&["certificates of listeners were not read again"]));
+    assert!(!faultline.log().contains("serve.admin"), "{}", faultline.log());
 }
