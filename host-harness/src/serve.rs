@@ -18,6 +18,7 @@ pub mod config;
 pub mod connection;
 mod files;
 pub mod health;
+mod heard;
 pub mod hub;
 pub mod instance;
 pub mod loaded;

@@ -25,6 +25,7 @@ use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use super::heard::Heard;
 use super::socket::{Socket, Together};
 
 /// How connections of one listener are served.
@@ -60,8 +61,10 @@ struct UnderWay(Arc<Activity>);
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 4096;
-/// How long a handshake may take, and a head of a request.
+/// How long a handshake may take, a head of a request, and the first bytes, by which the version of HTTP is told.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Of a connection by HTTP/2, its preface; a request by HTTP/1.1 that is shorter is whole, or its head is waited for as long.
+const FIRST_BYTES: usize = 24;
 /// How long a connection that was told to end may take.
 const FAREWELL: Duration = Duration::from_secs(5);
 /// Where the machine has no more files, trying again at once would not help.
@@ -187,7 +190,12 @@ async fn serve_io<S, B>(
         .max_header_list_size(HEADERS_BYTES_MAX);
     let activity = Arc::new(Activity::default());
     let service = Watched { service, activity: activity.clone() };
-    let mut connection = pin!(Together::new(builder.serve_connection(TokioIo::new(stream), service)));
+    let heard = Arc::new(AtomicUsize::new(0));
+    let stream = TokioIo::new(Heard::new(stream, heard.clone()));
+    let mut connection = pin!(Together::new(builder.serve_connection(stream, service)));
+    // Nothing of hyper's bounds how long it waits for these: silent connections would keep others out.
+    let mut first = pin!(sleep(HANDSHAKE));
+    let mut is_first = true;
     let mut begun = 0;
     let mut idle = pin!(sleep(manner.idle));
     loop {
@@ -195,6 +203,12 @@ async fn serve_io<S, B>(
             // How it ended is the sender's affair: whatever was not answered, it repeats.
             _ = connection.as_mut() => return,
             () = stopped(&mut stop) => break,
+            () = first.as_mut(), if is_first => {
+                is_first = false;
+                if heard.load(Ordering::Relaxed) < FIRST_BYTES && activity.begun.load(Ordering::Relaxed) == 0 {
+                    return;
+                }
+            }
             () = idle.as_mut() => {
                 let seen = activity.begun.load(Ordering::Relaxed);
                 if seen == begun && activity.under_way.load(Ordering::Relaxed) == 0 {

@@ -25,6 +25,9 @@ const REQUEST_BYTES: usize = 64 * MIB;
 const IDLE_CONNECTIONS: usize = 10_000;
 /// Files that the server and the test need beside connections.
 const OTHER_FILES: u64 = 500;
+/// What each of the listeners that are not for telemetry takes, and more than that.
+const LISTENER_CONNECTIONS: usize = 1024;
+const SILENT_CONNECTIONS: usize = 1100;
 /// What an idle connection may take: buffers and tables of HTTP/2 in a build that is not optimised.
 const BYTES_PER_CONNECTION: u64 = 40 * 1024;
 
@@ -213,6 +216,34 @@ fn slow_senders_meet_a_limit() {
     });
     assert_eq!(sink.counts().refused.requests, 0);
     check_others_are_served(&faultline);
+}
+
+/// Scenario: more connections than a listener takes, to the one that is asked for health; each says nothing, or a first letter.
+/// Guarantees: they are closed before whoever asks has given up, and those that ask are answered.
+#[test]
+fn silent_connections_do_not_keep_out_whoever_asks_for_health() {
+    let sink = sink();
+    let faultline = start(&sink, "");
+    let files = SILENT_CONNECTIONS as u64 + OTHER_FILES;
+    if !allow_files(None, files) || !allow_files(Some(faultline.id()), files) {
+        println!("skipped: {files} files are needed, and this machine lets a process have fewer (`ulimit -Hn`)");
+        return;
+    }
+    let telemetry = faultline.addresses().telemetry;
+    let silent: Vec<TcpStream> = (0..SILENT_CONNECTIONS)
+        .map(|index| {
+            let mut stream = TcpStream::connect(telemetry).expect("it listens");
+            // HTTP/2 and a request by `POST` may begin like this.
+            stream.write_all(&b"P"[..index % 2]).expect("it is taken");
+            stream
+        })
+        .collect();
+    assert_eq!(http::get(telemetry, "/livez").expect("it answers").status, 200);
+    for mut stream in &silent[..LISTENER_CONNECTIONS] {
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time that is not zero");
+        let read = stream.read(&mut [0]);
+        assert!(!read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock), "a silent connection stays open");
+    }
 }
 
 /// Connects, sends a byte now and then, the last one again and again, and returns when the connection is closed.
