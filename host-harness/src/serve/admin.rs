@@ -20,6 +20,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use super::bearer::Tokens;
+use super::buffers::{Budget, Share};
 use super::config::ADMIN_SOURCE;
 use super::hub::{Busy, Core, Hub};
 use super::webhooks::{self, refusal};
@@ -36,6 +37,8 @@ pub struct Admin {
     pub tokens: Arc<Tokens>,
     /// Known to the plugin and to nobody else: with it requests go to the source `admin`.
     pub inner_token: Arc<str>,
+    /// What bodies count against, with telemetry.
+    pub budget: Arc<Budget>,
 }
 
 /// Whether telemetry is marked.
@@ -105,7 +108,8 @@ async fn show(State(admin): State<Admin>, Path(name): Path<String>) -> Response 
 }
 
 async fn change(State(admin): State<Admin>, request: axum::http::Request<Body>) -> Response {
-    let mut webhook = match webhooks::read(request, BYTES_MAX).await {
+    let mut share = Share::new(admin.budget.clone());
+    let mut webhook = match webhooks::read(request, BYTES_MAX, &mut share).await {
         Ok(webhook) => webhook,
         Err(refusal) => return refusal,
     };

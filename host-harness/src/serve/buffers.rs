@@ -1,5 +1,7 @@
 //! Memory for requests: bounded as a whole, and used again.
 
+use std::error::Error;
+use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,6 +10,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Budget {
     held: AtomicUsize,
     capacity: usize,
+}
+
+/// A part of a budget that is taken bit by bit, for memory of no pool. It goes back when this is dropped.
+#[derive(Debug)]
+pub struct Share {
+    budget: Arc<Budget>,
+    bytes: usize,
 }
 
 /// Buffers of one worker that are not in use.
@@ -63,6 +72,42 @@ impl Budget {
 
     fn give_back(&self, bytes: usize) {
         self.held.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+// === impl Spent ===
+
+impl fmt::Display for Spent {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("requests under way hold as much as they may")
+    }
+}
+
+impl Error for Spent {}
+
+// === impl Share ===
+
+impl Share {
+    /// Nothing of a budget as yet.
+    #[must_use]
+    pub fn new(budget: Arc<Budget>) -> Self {
+        Self { budget, bytes: 0 }
+    }
+
+    /// Takes `bytes` more.
+    ///
+    /// # Errors
+    /// When the budget does not have so much left.
+    pub fn grow(&mut self, bytes: usize) -> Result<(), Spent> {
+        self.budget.take(bytes)?;
+        self.bytes += bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.budget.give_back(self.bytes);
     }
 }
 

@@ -72,8 +72,8 @@ pub struct Otlp {
     /// Bytes of one request, after decompression. Larger ones are refused for good. The OTLP specification recommends
     /// 64 MiB.
     pub request_bytes: usize,
-    /// Bytes of all requests that are held at a time, in each form that they are in. What does not fit is refused for the
-    /// moment: the sender keeps it and tries again.
+    /// Bytes of all requests that are held at a time, in each form that they are in, bodies of webhooks among them. What does
+    /// not fit is refused for the moment: the sender keeps it and tries again.
     pub held_bytes: usize,
     /// Connections to each listener. Further ones wait to be accepted.
     pub connections: usize,

@@ -197,6 +197,7 @@ impl Server {
         let routes = webhooks::router(webhooks::Webhooks {
             hub: self.hub.clone(),
             metrics: self.health.metrics.clone(),
+            budget: self.health.budget.clone(),
             settings: self.in_force.webhooks.clone(),
         });
         self.spawn_routes(tasks, "webhooks", serve.webhooks.listen.0, serve.webhooks.tls.as_ref(), routes)?;
@@ -206,6 +207,7 @@ impl Server {
                 hub: self.hub.clone(),
                 tokens: Arc::new(Tokens::new(&serve.admin.tokens)),
                 inner_token: self.inner_token.clone(),
+                budget: self.health.budget.clone(),
             });
             self.spawn_routes(tasks, "admin", serve.admin.listen.0, serve.admin.tls.as_ref(), routes)?;
         }

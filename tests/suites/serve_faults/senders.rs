@@ -338,8 +338,9 @@ fn ten_thousand_idle_connections_leave_room_for_others() {
     });
 }
 
-/// Scenario: a next hop takes connections and reads nothing, and so much is held for it that a further request does not fit.
-/// Guarantees: that one is refused for the moment, with the time to come again; small ones pass; and all is given back.
+/// Scenario: a next hop takes connections and reads nothing, and so much is held for it that a further request does not fit,
+/// nor a large webhook.
+/// Guarantees: these are refused for the moment, with the time to come again; small ones pass; and all is given back.
 #[test]
 fn what_does_not_fit_into_what_may_be_held_is_refused_for_the_moment() {
     let sink = sink();
@@ -365,6 +366,12 @@ fn what_does_not_fit_into_what_may_be_held_is_refused_for_the_moment() {
             assert_eq!(reply.retry_after, Some(Duration::from_secs(1)), "{reply:?}");
             assert!(load(&faultline, Signal::Logs, near).is_clean());
         }
+        let headers = [("Authorization", "Bearer manual-token")];
+        let padding = vec![b' '; large.len()];
+        let answer = http::post(faultline.addresses().webhooks, "/webhooks/manual", &headers, &padding);
+        let answer = answer.expect("it answers");
+        assert_eq!((answer.status, answer.header("Retry-After")), (503, Some("30")), "{}", answer.text());
+        faultline.open_incident("1", "checkout");
         // Closes connections that were not accepted, too.
         drop(silent);
         let first = first.join().expect("an answer");
