@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use hyper_util::service::TowerToHyperService;
 use ring::rand::{SecureRandom, SystemRandom};
+use tokio::net::TcpListener;
 use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -20,6 +21,7 @@ use tokio::time::timeout;
 use super::bearer::Tokens;
 use super::buffers::{Budget, Buffers};
 use super::committed::Board;
+use super::config::ServerTls;
 use super::connection::{self, Manner};
 use super::files::Files;
 use super::health::{self, Health};
@@ -51,6 +53,21 @@ struct Server {
     in_force: InForce,
     inner_token: Arc<str>,
     stop: watch::Sender<bool>,
+}
+
+/// A port that is open, and what becomes of connections to it. They wait until the first is accepted.
+struct Port {
+    listener: TcpListener,
+    manner: Manner,
+    leads_to: Way,
+}
+
+/// Where connections lead.
+enum Way {
+    /// To workers.
+    Otlp(Transport),
+    /// To what is served here.
+    Routes(Router),
 }
 
 /// Why the server did not start.
@@ -155,7 +172,13 @@ impl Server {
             self.in_force.clone(),
             self.workers.iter().map(|worker| worker.hop.clone()).collect(),
         );
-        self.open(&mut tasks)?;
+        for port in self.open()? {
+            tell(&port);
+            match port.leads_to {
+                Way::Otlp(transport) => self.spawn_otlp(&mut tasks, port.listener, port.manner, transport),
+                Way::Routes(routes) => self.spawn_routes(&mut tasks, port.listener, port.manner, routes),
+            }
+        }
         self.start_chores(&mut tasks, &reload.file());
         tracing::info!(version = env!("CARGO_PKG_VERSION"), workers = self.workers.len(), "serving");
         let mut look = tokio::time::interval(super::reload::INTERVAL);
@@ -171,10 +194,12 @@ impl Server {
         Ok(())
     }
 
-    /// Opens all ports.
-    fn open(&self, tasks: &mut JoinSet<()>) -> anyhow::Result<()> {
+    /// Opens all ports, with their certificates: where one cannot be had, none has taken anything.
+    fn open(&self) -> anyhow::Result<Vec<Port>> {
         let serve = &self.loaded.serve;
-        let otlp = |name, address, tls: Option<&super::config::ServerTls>, is_http2_only| {
+        let mut ports = Vec::new();
+        let otlp = |name, address, tls: Option<&ServerTls>, transport| {
+            let is_http2_only = transport == Transport::Grpc;
             let protocols: &[&[u8]] = if is_http2_only { &[b"h2"] } else { &[b"h2", b"http/1.1"] };
             let tls = tls.map(|tls| tls::server(tls, protocols)).transpose()?;
             let manner = Manner {
@@ -184,49 +209,45 @@ impl Server {
                 requests: serve.otlp.requests_per_connection,
                 idle: Duration::from_nanos(serve.otlp.idle_timeout.nanos()),
             };
-            anyhow::Ok((connection::listen(name, address)?, manner))
+            anyhow::Ok(Port { listener: connection::listen(name, address)?, manner, leads_to: Way::Otlp(transport) })
+        };
+        let routes = |name, address, tls: Option<&ServerTls>, routes| {
+            let tls = tls.map(|tls| tls::server(tls, &[b"h2", b"http/1.1"])).transpose()?;
+            let manner = Manner { listener: name, tls, is_http2_only: false, requests: REQUESTS, idle: IDLE };
+            anyhow::Ok(Port { listener: connection::listen(name, address)?, manner, leads_to: Way::Routes(routes) })
         };
         if let Some(grpc) = &serve.otlp.grpc {
-            let (listener, manner) = otlp("otlp/grpc", grpc.listen.0, grpc.tls.as_ref(), true)?;
-            self.spawn_otlp(tasks, listener, manner, Transport::Grpc);
+            ports.push(otlp("otlp/grpc", grpc.listen.0, grpc.tls.as_ref(), Transport::Grpc)?);
         }
         if let Some(http) = &serve.otlp.http {
-            let (listener, manner) = otlp("otlp/http", http.listen.0, http.tls.as_ref(), false)?;
-            self.spawn_otlp(tasks, listener, manner, Transport::Http);
+            ports.push(otlp("otlp/http", http.listen.0, http.tls.as_ref(), Transport::Http)?);
         }
-        let routes = webhooks::router(webhooks::Webhooks {
+        let webhooks = webhooks::router(webhooks::Webhooks {
             hub: self.hub.clone(),
             metrics: self.health.metrics.clone(),
             budget: self.health.budget.clone(),
             settings: self.in_force.webhooks.clone(),
         });
-        self.spawn_routes(tasks, "webhooks", serve.webhooks.listen.0, serve.webhooks.tls.as_ref(), routes)?;
-        self.spawn_routes(tasks, "telemetry", serve.telemetry.listen.0, None, health::router(self.health.clone()))?;
+        ports.push(routes("webhooks", serve.webhooks.listen.0, serve.webhooks.tls.as_ref(), webhooks)?);
+        ports.push(routes("telemetry", serve.telemetry.listen.0, None, health::router(self.health.clone()))?);
         if !serve.admin.tokens.is_empty() {
-            let routes = admin::router(admin::Admin {
+            let admin = admin::router(admin::Admin {
                 hub: self.hub.clone(),
                 tokens: Arc::new(Tokens::new(&serve.admin.tokens)),
                 inner_token: self.inner_token.clone(),
                 budget: self.health.budget.clone(),
             });
-            self.spawn_routes(tasks, "admin", serve.admin.listen.0, serve.admin.tls.as_ref(), routes)?;
+            ports.push(routes("admin", serve.admin.listen.0, serve.admin.tls.as_ref(), admin)?);
         }
         if let Some(config) = &serve.spokes {
             let (metrics, settings) = (self.health.metrics.clone(), self.in_force.spokes.clone());
-            let routes = spokes::router(spokes::Spokes::new(self.hub.clone(), self.board.clone(), metrics, settings));
-            self.spawn_routes(tasks, "spokes", config.listen.0, config.tls.as_ref(), routes)?;
+            let spokes = spokes::router(spokes::Spokes::new(self.hub.clone(), self.board.clone(), metrics, settings));
+            ports.push(routes("spokes", config.listen.0, config.tls.as_ref(), spokes)?);
         }
-        Ok(())
+        Ok(ports)
     }
 
-    fn spawn_otlp(
-        &self,
-        tasks: &mut JoinSet<()>,
-        listener: tokio::net::TcpListener,
-        manner: Manner,
-        transport: Transport,
-    ) {
-        tell(&listener, &manner);
+    fn spawn_otlp(&self, tasks: &mut JoinSet<()>, listener: TcpListener, manner: Manner, transport: Transport) {
         let connections = Arc::new(Semaphore::new(self.loaded.serve.otlp.connections));
         let workers: Vec<_> = self.workers.iter().map(Worker::sender).collect();
         let next = AtomicUsize::new(0);
@@ -244,18 +265,7 @@ impl Server {
         });
     }
 
-    fn spawn_routes(
-        &self,
-        tasks: &mut JoinSet<()>,
-        name: &'static str,
-        address: std::net::SocketAddr,
-        tls: Option<&super::config::ServerTls>,
-        routes: Router,
-    ) -> anyhow::Result<()> {
-        let tls = tls.map(|tls| tls::server(tls, &[b"h2", b"http/1.1"])).transpose()?;
-        let manner = Manner { listener: name, tls, is_http2_only: false, requests: REQUESTS, idle: IDLE };
-        let listener = connection::listen(name, address)?;
-        tell(&listener, &manner);
+    fn spawn_routes(&self, tasks: &mut JoinSet<()>, listener: TcpListener, manner: Manner, routes: Router) {
         let stop = self.stop.subscribe();
         let metrics = self.health.metrics.clone();
         tasks.spawn(async move {
@@ -274,7 +284,6 @@ impl Server {
             // Those that are under way may end.
             let _ = connections.acquire_many(u32::try_from(CONNECTIONS).unwrap_or(u32::MAX)).await;
         });
-        Ok(())
     }
 
     fn start_chores(&self, tasks: &mut JoinSet<()>, file: &Arc<ArcSwap<ConfigFile>>) {
@@ -319,7 +328,7 @@ impl Server {
     }
 }
 
-fn tell(listener: &tokio::net::TcpListener, manner: &Manner) {
+fn tell(Port { listener, manner, .. }: &Port) {
     let address = listener.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string());
     tracing::info!(address, tls = manner.tls.is_some(), "listening for {}", manner.listener);
 }

@@ -1,6 +1,10 @@
 //! TLS on every side: two servers in a row, so that each way of being a server is met by a way of being a client.
 
+use std::fs;
+use std::process::Command;
+
 use faultline_load::{Code, Protocol, Sink};
+use tempfile::TempDir;
 
 use super::certificates::Authority;
 use super::servers::{Faultline, Setup};
@@ -89,4 +93,30 @@ fn the_admin_listener_is_asked_by_tls() {
         assert_eq!(told.status.code(), Some(1), "{}", printed(&told));
         assert!(printed(&told).contains("certificate"), "{}", printed(&told));
     }
+}
+
+/// Scenario: the certificate of the listener that is opened last is not there.
+/// Guarantees: the server does not start and names it; no other listener has taken anything by then.
+#[test]
+fn without_a_certificate_of_one_listener_none_takes_anything() {
+    let folder = TempDir::new().expect("a temporary folder can be made");
+    let (path, missing) = (folder.path().join("faultline.yaml"), folder.path().join("missing.pem"));
+    let configuration = format!(
+        "serve:
+  otlp: {{ grpc: {{ listen: \"127.0.0.1:0\" }}, http: {{ listen: \"127.0.0.1:0\" }} }}
+  webhooks: {{ listen: \"127.0.0.1:0\" }}
+  telemetry: {{ listen: \"127.0.0.1:0\" }}
+  spokes: {{ listen: \"127.0.0.1:0\", tokens: [spoke-token], tls: {{ certificate: {missing:?}, key: {missing:?} }} }}
+  journal: {{ path: {:?} }}
+  forward: [{{ endpoint: \"http://127.0.0.1:1\" }}]
+",
+        folder.path().join("journal.redb")
+    );
+    fs::write(&path, configuration).expect("the configuration can be written");
+    let output = Command::new(env!("CARGO_BIN_EXE_faultline")).arg("serve").arg("--config").arg(&path).output();
+    let output = output.expect("the command can be run");
+    let printed = printed(&output);
+    assert!(!output.status.success(), "{printed}");
+    assert!(printed.contains("cannot read certificates from"), "{printed}");
+    assert!(!printed.contains("listening for"), "{printed}");
 }
