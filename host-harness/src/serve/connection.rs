@@ -61,8 +61,10 @@ struct UnderWay(Arc<Activity>);
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 4096;
-/// How long a handshake may take, a head of a request, and the first bytes, by which the version of HTTP is told.
+/// How long a handshake may take, and the first bytes, by which the version of HTTP is told.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long the head of a request by HTTP/1.1 may take, the waiting for its first byte included, if `idle` allows as much.
+const HEAD: Duration = Duration::from_secs(60);
 /// Of a connection by HTTP/2, its preface; a request by HTTP/1.1 that is shorter is whole, or its head is waited for as long.
 const FIRST_BYTES: usize = 24;
 /// How long a connection that was told to end may take.
@@ -178,7 +180,11 @@ async fn serve_io<S, B>(
     if manner.is_http2_only {
         builder = builder.http2_only();
     }
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HANDSHAKE).max_buf_size(BUFFER_BYTES);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(manner.idle.clamp(HANDSHAKE, HEAD))
+        .max_buf_size(BUFFER_BYTES);
     builder
         .http2()
         .timer(TokioTimer::new())
