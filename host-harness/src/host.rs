@@ -1,8 +1,14 @@
 //! One plugin and its journal, kept together: what is committed is merged, and a trap costs no more than one call.
 
+mod fresh;
+mod received;
+
 use std::collections::BTreeMap;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
+
+pub use fresh::SetupError;
+pub use received::{Delivery, Received};
 
 use crate::journal::{Journal, MemoryJournal};
 use crate::plugin::{
@@ -10,11 +16,10 @@ use crate::plugin::{
     Outcome, Plugin, Receipt, Signal, Transition, Trap, Webhook,
 };
 use crate::time::Nanos;
+use fresh::Fresh;
 
 /// The counter that the host keeps: instances that trapped, by the function that was called.
 const TRAPS: &str = "plugin.traps";
-/// Seconds in `Retry-After` when the journal or the plugin fails: senders wait as long for a load balancer.
-const RETRY_AFTER_SECS: u32 = 30;
 
 /// A configured plugin that survives its own traps.
 ///
@@ -42,17 +47,6 @@ pub struct Host<'build, J> {
 /// Whoever wants to know what was committed.
 pub type Observer = Box<dyn FnMut(&[Entry]) + Send>;
 
-/// A webhook on its way to its source.
-#[derive(Clone, Debug)]
-pub struct Delivery {
-    /// The configured source that it was sent to.
-    pub source: String,
-    /// The request.
-    pub webhook: Webhook,
-}
-
-/// Entries that one call to `merge` is given: a whole state at once would need a deadline of its own.
-const MERGED_AT_ONCE: usize = 2000;
 /// A journal is compacted when it has this many times the entries that its state needs.
 const SLACK: usize = 2;
 
@@ -63,39 +57,6 @@ pub enum Processed {
     Answered(Outcome),
     /// The plugin trapped: hand on the bytes that were passed in. A new instance is in place.
     Trapped(Trap),
-}
-
-/// What became of a webhook.
-#[derive(Clone, Debug)]
-pub struct Received {
-    /// The HTTP status for the sender.
-    pub status: u16,
-    /// Seconds for a `Retry-After` header, with status 503.
-    pub retry_after_secs: Option<u32>,
-    /// The body for the sender, JSON.
-    pub body: String,
-    /// What it did to each incident; none of it took effect unless `status` is below 300.
-    pub transitions: Vec<Transition>,
-    /// Why nothing was stored, for the operator, where the host and not the plugin is at fault.
-    pub failure: Option<String>,
-    /// Keys of entries that the plugin did not take in since a clock is wrong.
-    pub set_aside: Vec<String>,
-}
-
-/// Why a plugin could not be set up.
-#[derive(Debug)]
-pub enum SetupError {
-    /// The configuration has faults, all of which are listed.
-    Config(Vec<ConfigError>),
-    /// Anything else.
-    Other(anyhow::Error),
-}
-
-/// An instance that is configured and has what is committed.
-struct Fresh {
-    plugin: Box<dyn Plugin>,
-    warnings: Vec<ConfigWarning>,
-    set_aside: Vec<String>,
 }
 
 // === impl Host ===
@@ -453,28 +414,6 @@ impl<'build, J: Journal> Host<'build, J> {
     }
 }
 
-// === impl Fresh ===
-
-impl Fresh {
-    fn new(
-        build: &dyn Build,
-        config: &str,
-        instance: &str,
-        journal: &impl Journal,
-        now: Nanos,
-    ) -> Result<Self, SetupError> {
-        let mut plugin = build.instantiate()?;
-        let warnings = plugin.configure(config, instance)?.map_err(SetupError::Config)?;
-        let mut set_aside = Vec::new();
-        for entries in journal.entries()?.chunks(MERGED_AT_ONCE) {
-            let merged = plugin.merge(entries, now)?;
-            let merged = merged.map_err(|reason| anyhow!("the plugin does not take the committed state: {reason}"))?;
-            set_aside.extend(merged.set_aside);
-        }
-        Ok(Self { plugin, warnings, set_aside })
-    }
-}
-
 // === impl Processed ===
 
 impl Processed {
@@ -495,41 +434,5 @@ impl Processed {
             Self::Answered(Outcome::Refused(reason)) => Some(format!("the batch was refused: {reason}")),
             Self::Trapped(trap) => Some(trap.to_string()),
         }
-    }
-}
-
-// === impl Received ===
-
-impl Received {
-    /// The answer while the plugin or the journal cannot go on.
-    #[must_use]
-    pub fn unavailable(failure: String) -> Self {
-        Self::failed("not now", Vec::new(), failure)
-    }
-
-    /// The host's own 503. The body does not say what failed: the sender can do nothing about it.
-    fn failed(message: &str, transitions: Vec<Transition>, failure: String) -> Self {
-        Self {
-            status: 503,
-            retry_after_secs: Some(RETRY_AFTER_SECS),
-            body: serde_json::json!({ "status": "unavailable", "message": message }).to_string(),
-            transitions,
-            failure: Some(failure),
-            set_aside: Vec::new(),
-        }
-    }
-}
-
-// === impl SetupError ===
-
-impl From<anyhow::Error> for SetupError {
-    fn from(error: anyhow::Error) -> Self {
-        Self::Other(error)
-    }
-}
-
-impl From<Trap> for SetupError {
-    fn from(trap: Trap) -> Self {
-        Self::Other(trap.into())
     }
 }
